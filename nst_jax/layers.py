@@ -1,0 +1,94 @@
+"""The VGG networks as tables: layer names, channels, strides, receptive fields.
+
+Plain Python, so that a misspelt layer is answered before JAX is loaded. Names
+are the paper's: `conv4_2` is the value before the ReLU, `relu4_2` after it,
+`pool4` after the pooling that follows block 4. Keras says `block4_conv2` for
+what is `relu4_2` here (its activations include the ReLU).
+"""
+
+import dataclasses
+import difflib
+import re
+from typing import Literal
+
+from nst_jax.errors import RequestError
+
+Network = Literal["vgg19", "vgg16"]
+Kind = Literal["conv", "relu", "pool"]
+
+# Channels of each block (Simonyan and Zisserman, 2015, table 1) and how many
+# convolutions it has: configuration E is VGG19, configuration D VGG16.
+_CHANNELS = (64, 128, 256, 512, 512)
+_DEPTHS: dict[Network, tuple[int, ...]] = {
+    "vgg19": (2, 2, 4, 4, 4),
+    "vgg16": (2, 2, 3, 3, 3),
+}
+_KERAS_NAME = re.compile(r"block([1-5])_(conv([1-4])|pool)")
+
+
+@dataclasses.dataclass(frozen=True)
+class Layer:
+    """One row of a network's table.
+
+    `stride` is how many image pixels apart its positions are, `reach` how many
+    pixels beyond its own stride-sized cell a position looks, on each side.
+    """
+
+    name: str
+    kind: Kind
+    inputs: int
+    channels: int
+    stride: int
+    reach: int
+
+
+def table(network: Network) -> tuple[Layer, ...]:
+    """Every layer of a network, from the image upwards.
+
+    >>> [layer.name for layer in table("vgg19")][:5]
+    ['conv1_1', 'relu1_1', 'conv1_2', 'relu1_2', 'pool1']
+    """
+    rows: list[Layer] = []
+    inputs, stride, reach = 3, 1, 0
+    for block, (channels, depth) in enumerate(
+        zip(_CHANNELS, _DEPTHS[network], strict=True), start=1
+    ):
+        for index in range(1, depth + 1):
+            reach += stride
+            for kind in ("conv", "relu"):
+                name = f"{kind}{block}_{index}"
+                rows.append(Layer(name, kind, inputs, channels, stride, reach))
+            inputs = channels
+        stride *= 2
+        rows.append(Layer(f"pool{block}", "pool", channels, channels, stride, reach))
+    return tuple(rows)
+
+
+def canonical_name(name: str, network: Network) -> str:
+    """The project's name of a layer, from its own or from Keras' spelling.
+
+    >>> canonical_name("block4_conv2", "vgg19")
+    'relu4_2'
+    """
+    keras = _KERAS_NAME.fullmatch(name)
+    if keras:
+        block, _, index = keras.groups()
+        return canonical_name(
+            f"relu{block}_{index}" if index else f"pool{block}", network
+        )
+    known = [layer.name for layer in table(network)]
+    if name in known:
+        return name
+    near = difflib.get_close_matches(name, known, n=1)
+    hint = f"; did you mean {near[0]}?" if near else ""
+    raise RequestError(
+        f"layer {name!r} is not in {network}; its layers are conv1_1, relu1_1 ... "
+        f"{known[-2]}, {known[-1]}{hint}"
+    )
+
+
+def up_to(names: tuple[str, ...], network: Network) -> tuple[Layer, ...]:
+    """The part of the table that must be computed to obtain `names`."""
+    rows = table(network)
+    deepest = max((i for i, row in enumerate(rows) if row.name in names), default=-1)
+    return rows[: deepest + 1]
