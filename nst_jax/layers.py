@@ -8,6 +8,7 @@ what is `relu4_2` here (its activations include the ReLU).
 
 import dataclasses
 import difflib
+import math
 import re
 from typing import Literal
 
@@ -85,6 +86,30 @@ def canonical_name(name: str, network: Network) -> str:
         f"layer {name!r} is not in {network}; its layers are conv1_1, relu1_1 ... "
         f"{known[-2]}, {known[-1]}{hint}"
     )
+
+
+def weighted(entries: tuple[str, ...]) -> dict[str, float]:
+    """Layer names with their weights, from entries such as `relu4_2:0.5`.
+
+    >>> weighted(("relu1_1", "relu2_1:0.5"))
+    {'relu1_1': 1.0, 'relu2_1': 0.5}
+    """
+    weights: dict[str, float] = {}
+    for entry in entries:
+        name, colon, number = entry.partition(":")
+        try:
+            weight = float(number) if colon else 1.0
+        except ValueError:
+            weight = math.nan
+        if not (name and 0 <= weight < math.inf):
+            raise RequestError(
+                f"a layer is written NAME or NAME:WEIGHT with a weight of at least 0, "
+                f"got {entry!r}"
+            )
+        if name in weights:
+            raise RequestError(f"layer {name} is named twice")
+        weights[name] = weight
+    return weights
 
 
 def up_to(names: tuple[str, ...], network: Network) -> tuple[Layer, ...]:

