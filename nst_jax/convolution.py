@@ -1,0 +1,167 @@
+"""The frozen 3x3 convolution and the 2x2 pools, with their own gradients.
+
+The weights never learn, so a gradient only ever flows to the input. Saying so
+removes two slow paths of XLA: the gradient of a convolution inside a loop on
+the device, and the scatter that undoes a max pool. The plain operations stay
+(`plain=True`): they are what the fast ones are tested against, and they allow
+forward mode and gradients by the weights.
+
+This is the only room that adds a batch axis.
+"""
+
+import functools
+from typing import Any, Literal
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import lax
+from jaxtyping import Array, Float
+
+from nst_jax.arrays import Features
+
+Precision = Literal["float32", "tf32", "mixed"]
+Pooling = Literal["max", "avg"]
+Rounding = Literal["floor", "ceil", "same"]
+Padding = Literal["zero", "replicate"]
+Kernel = Float[Array, "3 3 c d"]
+
+
+def convolution(
+    features: Features,
+    kernel: Float[Array, "3 3 c d"],
+    bias: Float[Array, "d"],
+    *,
+    precision: Precision,
+    padding: Padding = "zero",
+    plain: bool = False,
+) -> Float[Array, "h w d"]:
+    """The cross-correlation with a 3x3 kernel, the same size as its input."""
+    border = 1
+    if padding == "replicate":
+        features, border = jnp.pad(features, ((1, 1), (1, 1), (0, 0)), "edge"), 0
+    product = _correlate if plain else _frozen_correlate
+    return product(features, kernel, border, precision) + bias[None, None]
+
+
+def pool(
+    features: Features,
+    *,
+    kind: Pooling,
+    rounding: Rounding,
+    plain: bool = False,
+) -> Float[Array, "_ _ c"]:
+    """The maximum or mean of each 2x2 window.
+
+    An odd last row or column is dropped (`floor`) or pooled from the values
+    there are (`ceil`, as Caffe and Torch do; TensorFlow's `same` is equal).
+    """
+    height, width, _ = features.shape
+    if rounding == "floor":
+        features = features[: height // 2 * 2, : width // 2 * 2]
+        odd = ((0, 0), (0, 0), (0, 0))
+    else:
+        odd = ((0, height % 2), (0, width % 2), (0, 0))
+    if kind == "max":
+        padded = jnp.pad(features, odd, constant_values=-jnp.inf)
+        return _plain_max(padded) if plain else _max_of_windows(_windows(padded))
+    counts = np.pad(np.ones((height, width, 1), np.float32)[: features.shape[0]], odd)
+    counts = counts[:, : features.shape[1] + odd[1][1]]
+    sums = _windows(jnp.pad(features, odd)).sum((1, 3))
+    return sums / _windows(counts).sum((1, 3))
+
+
+def _correlate(
+    features: Features, kernel: Kernel, border: int, precision: Precision
+) -> Float[Array, "_ _ d"]:
+    factors = jnp.bfloat16 if precision == "mixed" else features.dtype
+    product = lax.conv_general_dilated(
+        features[None].astype(factors),
+        kernel.astype(factors),
+        window_strides=(1, 1),
+        padding=((border, border), (border, border)),
+        dimension_numbers=("NHWC", "HWIO", "NHWC"),
+        precision=_xla_precision(precision),
+        preferred_element_type=features.dtype,
+    )
+    return product[0]
+
+
+def _xla_precision(precision: Precision) -> lax.Precision:
+    """XLA's word: its DEFAULT is tf32 on NVIDIA, and one pass for bfloat16 factors."""
+    return lax.Precision.HIGHEST if precision == "float32" else lax.Precision.DEFAULT
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(2, 3))
+def _frozen_correlate(
+    features: Features, kernel: Kernel, border: int, precision: Precision
+) -> Float[Array, "_ _ d"]:
+    return _correlate(features, kernel, border, precision)
+
+
+def _correlate_forward(
+    features: Any, kernel: Any, border: int, precision: Precision
+) -> tuple[Array, Kernel]:
+    if kernel.perturbed:
+        raise TypeError(
+            "the kernel is frozen: convolution(..., plain=True) has a gradient by it"
+        )
+    return _correlate(features.value, kernel.value, border, precision), kernel.value
+
+
+def _correlate_backward(
+    border: int, precision: Precision, kernel: Kernel, cotangent: Any
+) -> tuple[Array, None]:
+    # The transposed correlation is a correlation with the kernel turned round and
+    # its channels exchanged; as a plain convolution it keeps XLA's fast path.
+    turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
+    if isinstance(cotangent, jax.custom_derivatives.SymbolicZero):
+        cotangent = jnp.zeros(cotangent.shape, cotangent.dtype)
+    return _correlate(cotangent, turned, 2 - border, precision), None
+
+
+_frozen_correlate.defvjp(_correlate_forward, _correlate_backward, symbolic_zeros=True)
+
+
+def _windows(features: Any) -> Any:
+    """The 2x2 windows of an even-sized array, as `h 2 w 2 c`."""
+    height, width, channels = features.shape
+    return features.reshape(height // 2, 2, width // 2, 2, channels)
+
+
+def _plain_max(features: Features) -> Features:
+    window = (2, 2, 1)
+    return lax.reduce_window(
+        features, -jnp.inf, lax.max, window, window, padding="VALID"
+    )
+
+
+@jax.custom_vjp
+def _max_of_windows(windows: Float[Array, "h 2 w 2 c"]) -> Features:
+    return windows.max((1, 3))
+
+
+def _max_forward(
+    windows: Float[Array, "h 2 w 2 c"],
+) -> tuple[Features, tuple[Array, Features]]:
+    largest = windows.max((1, 3))
+    return largest, (windows, largest)
+
+
+def _max_backward(
+    saved: tuple[Array, Features], cotangent: Features
+) -> tuple[Float[Array, "h 2 w 2 c"]]:
+    # Flat pictures tie everywhere: exactly one position of a window, its first,
+    # receives the gradient.
+    windows, largest = saved
+    free = jnp.ones(largest.shape, bool)
+    shares = []
+    for row, column in ((0, 0), (0, 1), (1, 0), (1, 1)):
+        won = (windows[:, row, :, column] == largest) & free
+        free = free & ~won
+        shares.append(jnp.where(won, cotangent, 0))
+    rows = [jnp.stack(shares[:2], axis=2), jnp.stack(shares[2:], axis=2)]
+    return (jnp.stack(rows, axis=1),)
+
+
+_max_of_windows.defvjp(_max_forward, _max_backward)

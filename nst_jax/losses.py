@@ -1,0 +1,109 @@
+"""One formula per function: content, style and total variation.
+
+Each is a pure function of arrays that `jit`, `grad` and `vmap` accept, stated
+with its equation and what it changes. Content and total variation are split as
+everything here is: sums that add up over tiles, then what is done to the sum.
+References: README.md, "How it differs from the papers".
+"""
+
+import math
+from typing import Literal
+
+import jax.numpy as jnp
+from jaxtyping import Array, Float
+
+from nst_jax.arrays import Features, Image, Scalar
+
+ContentForm = Literal["mean", "sum", "half_sum", "root"]
+StyleReduction = Literal["mean", "sum", "image"]
+VariationForm = Literal[
+    "absolute", "squared", "mean_squared", "padded_squared", "nine_point", "power"
+]
+
+
+def squared_difference(features: Features, target: Features) -> Scalar:
+    """The sum of squared differences: the parts of every content loss."""
+    return jnp.sum((features - target) ** 2)
+
+
+def content(squares: Scalar, shape: tuple[int, int, int], form: ContentForm) -> Scalar:
+    """The content loss from its sum of squares, for features of `shape` (h w c).
+
+    `half_sum` is Gatys et al. (2016), eq. 1. `sum` drops the half (Keras'
+    example); `mean` divides by h w c, so that it does not grow with the picture
+    (jcjohnson, TensorFlow's tutorial); `root` divides by 2 sqrt(c) sqrt(h w)
+    (cysmith, titu1994).
+    """
+    height, width, channels = shape
+    divisors = {
+        "mean": height * width * channels,
+        "sum": 1,
+        "half_sum": 2,
+        "root": 2 * math.sqrt(height * width * channels),
+    }
+    return squares / divisors[form]
+
+
+def style(
+    gram: Float[Array, "r c c"],
+    target: Float[Array, "r c c"],
+    reduction: StyleReduction,
+    pixels: int,
+) -> Scalar:
+    """The squared distance of Gram matrices, averaged over regions.
+
+    Gatys et al. (2016), eq. 4, is a quarter of `mean` with Gram matrices divided
+    by their positions (equal to the paper where both pictures have one size).
+    `sum` leaves out the division by c^2; `image` divides the sum by
+    4 * 3^2 * pixels^2, constants of the picture instead of the layer (Keras'
+    example, titu1994).
+    """
+    squares = jnp.sum((gram - target) ** 2, axis=(1, 2))
+    divisors = {"mean": gram.shape[-1] ** 2, "sum": 1, "image": 36 * pixels**2}
+    return jnp.mean(squares) / divisors[reduction]
+
+
+def total_variation(image: Image, form: VariationForm) -> Scalar:
+    """How much neighbouring pixels differ, in one of the forms in use.
+
+    With dx, dy the differences to the right and to the lower neighbour:
+
+    - `absolute`: sum |dx| + sum |dy| (neural-style-pt, TensorFlow's tutorial);
+    - `squared`: half the sum of dx^2 + dy^2 over the (h-1) x (w-1) pixels that
+      have both (jcjohnson, who adds its gradient and does not print it);
+    - `mean_squared`: mean dx^2 + mean dy^2 (anishathalye);
+    - `padded_squared`: (sum dx^2 + sum dy^2) / (h w c), the border repeated
+      (style-transfer-pytorch of 2021);
+    - `nine_point`: twice (a third of the mean dx^2 + dy^2, and a twelfth of the
+      mean squared difference along both diagonals), the border repeated
+      (style-transfer-pytorch of 2023; its diagonals start outside the picture,
+      so they are a mean over (h+1) x (w+1));
+    - `power`: the sum of (dx^2 + dy^2)^1.25 over the pixels that have both
+      (Mahendran and Vedaldi, 2015, beta = 2.5; Keras' example).
+    """
+    right = image[:, 1:] - image[:, :-1]
+    below = image[1:] - image[:-1]
+    if form == "absolute":
+        return jnp.sum(jnp.abs(right)) + jnp.sum(jnp.abs(below))
+    if form == "mean_squared":
+        return jnp.mean(right**2) + jnp.mean(below**2)
+    if form == "padded_squared":
+        return (jnp.sum(right**2) + jnp.sum(below**2)) / image.size
+    if form == "nine_point":
+        return _nine_point(image, right, below)
+    inner = right[:-1] ** 2 + below[:, :-1] ** 2
+    if form == "squared":
+        return jnp.sum(inner) / 2
+    # The power's slope at zero is zero, but the chain rule would find 0 * inf.
+    moving = jnp.where(inner > 0, inner, 1)
+    return jnp.sum(jnp.where(inner > 0, moving**1.25, 0))
+
+
+def _nine_point(image: Image, right: Array, below: Array) -> Scalar:
+    height, width, channels = image.shape
+    bordered = jnp.pad(image, ((1, 1), (1, 1), (0, 0)), "edge")
+    falling = bordered[1:, 1:] - bordered[:-1, :-1]
+    rising = bordered[1:, :-1] - bordered[:-1, 1:]
+    axes = (jnp.sum(right**2) + jnp.sum(below**2)) / (height * width)
+    diagonals = jnp.sum(falling**2 + rising**2) / ((height + 1) * (width + 1))
+    return 2 * (axes / 3 + diagonals / 12) / channels

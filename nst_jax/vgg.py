@@ -1,0 +1,107 @@
+"""VGG16 and VGG19 as one thin Flax module: an image in, features by name out.
+
+The module holds no weights and computes nothing beyond the deepest layer asked
+for. Its parameter tree is that of `arrays.Params`, so a converted weights file
+is its `params` collection as it stands.
+"""
+
+from typing import NamedTuple, cast
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from nst_jax import convolution, layers
+from nst_jax.arrays import Features, Image, Params, Preprocessing
+from nst_jax.layers import Network
+
+
+class Forward(NamedTuple):
+    """How a network is run: the static choices, hashable and without arrays."""
+
+    network: Network = "vgg19"
+    pooling: convolution.Pooling = "max"
+    pool_rounding: convolution.Rounding = "floor"
+    pool_scale: float = 1.0
+    padding: convolution.Padding = "zero"
+    precision: convolution.Precision = "float32"
+    plain: bool = False
+
+
+class VGG(nn.Module):
+    """The convolutional part of VGG, up to the deepest of `names`."""
+
+    forward: Forward
+    names: tuple[str, ...]
+
+    @nn.compact
+    def __call__(self, image: Image) -> dict[str, Features]:
+        """The features called `names` of a preprocessed image."""
+        how, found, features = self.forward, {}, image
+        for layer in layers.up_to(self.names, how.network):
+            if layer.kind == "conv":
+                features = Convolution(layer, how, name=layer.name)(features)
+            elif layer.kind == "relu":
+                features = jax.nn.relu(features)
+            else:
+                features = how.pool_scale * convolution.pool(
+                    features,
+                    kind=how.pooling,
+                    rounding=how.pool_rounding,
+                    plain=how.plain,
+                )
+            found[layer.name] = features
+        return {name: found[name] for name in self.names}
+
+
+class Convolution(nn.Module):
+    """One row of the table with its kernel and bias."""
+
+    layer: layers.Layer
+    forward: Forward
+
+    @nn.compact
+    def __call__(self, features: Features) -> Features:
+        """The value before the ReLU."""
+        layer, how = self.layer, self.forward
+        shape = (3, 3, layer.inputs, layer.channels)
+        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+        bias = self.param("bias", nn.initializers.zeros, (layer.channels,))
+        padding = how.padding if layer.name == "conv1_1" else "zero"
+        return convolution.convolution(
+            features,
+            kernel,
+            bias,
+            precision=how.precision,
+            padding=padding,
+            plain=how.plain,
+        )
+
+
+def preprocess(image: Image, preprocessing: Preprocessing) -> Image:
+    """The image in the range and about the mean that the network was trained on."""
+    scale, mean, std = preprocessing
+    return (image * scale - mean[None, None]) / std[None, None]
+
+
+def features(
+    params: Params,
+    preprocessing: Preprocessing,
+    image: Image,
+    names: tuple[str, ...],
+    forward: Forward,
+) -> dict[str, Features]:
+    """The named features of an sRGB image in 0..1.
+
+    Simonyan and Zisserman (2015), configurations D and E without the fully
+    connected layers; `forward` names every departure (pooling, borders).
+    """
+    if not names:
+        return {}
+    used = {layer.name for layer in layers.up_to(names, forward.network)}
+    kept = {name: params[name] for name in params if name in used}
+    module = VGG(forward, names)
+    found = module.apply(
+        {"params": kept}, preprocess(jnp.asarray(image), preprocessing)
+    )
+    return cast(dict[str, Features], found)
