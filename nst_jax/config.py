@@ -253,6 +253,15 @@ class OptimizerConfig:
         "Where pixels are kept in 0..1: after each step, at the end only, or"
         " only in the written file (none); auto is end for lbfgs, step for the others.",
     )
+
+    def __post_init__(self) -> None:
+        check(self)
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class SolveConfig:
+    """How long it goes on."""
+
     steps: int = setting(300, "Updates of the image; 0 only measures it.", low=0)
 
     def __post_init__(self) -> None:
@@ -295,6 +304,7 @@ class Config:
     network: NetworkConfig = NetworkConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
+    solve: SolveConfig = SolveConfig()
     output: OutputConfig = OutputConfig()
 
     def __post_init__(self) -> None:

@@ -1,8 +1,8 @@
 """One formula per function: content, style and total variation.
 
 Each is a pure function of arrays that `jit`, `grad` and `vmap` accept, stated
-with its equation and what it changes. Content and total variation are split as
-everything here is: sums that add up over tiles, then what is done to the sum.
+with its equation and what it changes. Sums over positions come first and what is
+done to a sum comes after, so that the sums may be gathered tile by tile.
 References: README.md, "How it differs from the papers".
 """
 
@@ -26,21 +26,15 @@ def squared_difference(features: Features, target: Features) -> Scalar:
     return jnp.sum((features - target) ** 2)
 
 
-def content(squares: Scalar, shape: tuple[int, int, int], form: ContentForm) -> Scalar:
-    """The content loss from its sum of squares, for features of `shape` (h w c).
+def content(squares: Scalar, size: int, form: ContentForm) -> Scalar:
+    """The content loss from its sum of squares, over `size` = h w c features.
 
     `half_sum` is Gatys et al. (2016), eq. 1. `sum` drops the half (Keras'
     example); `mean` divides by h w c, so that it does not grow with the picture
     (jcjohnson, TensorFlow's tutorial); `root` divides by 2 sqrt(c) sqrt(h w)
     (cysmith, titu1994).
     """
-    height, width, channels = shape
-    divisors = {
-        "mean": height * width * channels,
-        "sum": 1,
-        "half_sum": 2,
-        "root": 2 * math.sqrt(height * width * channels),
-    }
+    divisors = {"mean": size, "sum": 1, "half_sum": 2, "root": 2 * math.sqrt(size)}
     return squares / divisors[form]
 
 

@@ -4,11 +4,15 @@
 devices and processes, and what is done to them afterwards happens once.
 """
 
+from typing import Literal
+
 import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.arrays import Features, Moments
+
+Division = Literal["none", "positions", "elements"]
 
 
 def moments(features: Features, weight: Float[Array, "h w r"] | None = None) -> Moments:
@@ -39,16 +43,18 @@ def moments(features: Features, weight: Float[Array, "h w r"] | None = None) -> 
 
 
 def gram_matrix(
-    sums: Moments, *, divide_channels: bool = False, divide_positions: bool = True
+    sums: Moments, division: Division = "positions"
 ) -> Float[Array, "r c c"]:
     """Correlations between channels, for each region.
 
-    Gatys et al. (2016), eq. 3, is the bare sum over positions. Dividing by the
-    positions (the region's own weight) makes pictures of different sizes
-    comparable; dividing by the channels as well is Johnson's convention.
+    Gatys et al. (2016), eq. 3, is the bare sum over positions (`none`). Dividing
+    by the `positions`, h w or the region's own weight, makes pictures of
+    different sizes comparable; dividing by the `elements`, c h w, is Johnson's
+    convention.
     """
-    gram = sums.second
-    if divide_positions:
-        # A region that has no position in this layer has no correlations either.
-        gram = gram / jnp.where(sums.weight > 0, sums.weight, 1)[:, None, None]
-    return gram / gram.shape[-1] if divide_channels else gram
+    if division == "none":
+        return sums.second
+    # A region that has no position in this layer has no correlations either.
+    positions = jnp.where(sums.weight > 0, sums.weight, 1)[:, None, None]
+    channels = sums.second.shape[-1] if division == "elements" else 1
+    return sums.second / (channels * positions)

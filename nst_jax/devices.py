@@ -1,0 +1,71 @@
+"""Which device does the work, and the precision that it has.
+
+Meshes and several processes will live here too; nothing else asks JAX what it
+is running on.
+"""
+
+import os
+import re
+import shutil
+
+import jax
+
+from nst_jax.convolution import Precision
+from nst_jax.errors import RequestError
+
+_NAME = re.compile(r"(auto|cpu|gpu|tpu)(?::(\d+))?")
+
+
+def pick(name: str) -> jax.Device:
+    """The device called `auto`, `cpu`, `gpu`, `tpu`, or with a number `gpu:1`."""
+    match = _NAME.fullmatch(name)
+    if not match:
+        raise RequestError(
+            f"device must be auto, cpu, gpu or tpu, with a number if there are "
+            f"several (gpu:1), got {name!r}"
+        )
+    kind, number = match.group(1), int(match.group(2) or 0)
+    try:
+        found = jax.devices() if kind == "auto" else jax.devices(kind)
+    except RuntimeError:
+        found = []
+    if number >= len(found):
+        there = ", ".join(f"{d.platform}:{d.id}" for d in jax.devices())
+        raise RequestError(f"device {name} is not there; JAX sees {there}")
+    return found[number]
+
+
+def describe(device: jax.Device) -> str:
+    """The device in words, for the first line of a run."""
+    if device.platform == "cpu":
+        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
+        return f"CPU ({cores or os.cpu_count()} cores)"
+    return f"{device.device_kind} ({device.platform}:{device.id})"
+
+
+def precision(asked: str, device: jax.Device | None = None) -> Precision:
+    """What the network's products are made in, on this device, when `asked` so.
+
+    `auto` is each device's own habit; `tf32` exists on GPUs only and is float32
+    elsewhere.
+    """
+    platform = (device or jax.devices()[0]).platform
+    if asked == "auto":
+        asked = {"cpu": "float32", "gpu": "tf32", "tpu": "mixed"}.get(
+            platform, "float32"
+        )
+    if asked == "mixed":
+        return "mixed"
+    return "tf32" if asked == "tf32" and platform == "gpu" else "float32"
+
+
+def warning(device: jax.Device) -> str | None:
+    """What to install when this machine has an NVIDIA GPU that JAX cannot use."""
+    if device.platform != "cpu" or not shutil.which("nvidia-smi"):
+        return None
+    if any(other.platform == "gpu" for other in jax.devices()):
+        return None
+    return (
+        "this machine has an NVIDIA GPU that JAX cannot use; to use it: "
+        'python -m pip install -U "jax[cuda13]" (or "jax[cuda12]" for older drivers)'
+    )

@@ -1,0 +1,204 @@
+"""The whole algorithm, arrays to arrays: what a notebook calls.
+
+Pictures come in at the size they are worked on (`images.resize`), the style at
+a size of its own; what comes back is the result with its terms.
+"""
+
+import functools
+from collections.abc import Callable, Iterator, Sequence
+from typing import NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float
+
+from nst_jax import devices, objective, optimizers, solve, targets, vgg
+from nst_jax.arrays import Image, LossTerms, Weights
+from nst_jax.config import Config, InputConfig, NetworkConfig, OptimizerConfig
+from nst_jax.errors import RequestError
+
+Picture = Float[np.ndarray | jax.Array, "h w 3"]
+
+# Below this the deepest pools would have nothing left to pool.
+SMALLEST = 16
+
+_content_targets = jax.jit(
+    targets.content_targets, static_argnames=("names", "forward")
+)
+_style_targets = jax.jit(
+    targets.style_targets, static_argnames=("names", "forward", "division")
+)
+
+
+class Result(NamedTuple):
+    """A finished transfer."""
+
+    image: Float[np.ndarray, "h w 3"]
+    terms: LossTerms | None  # weighted, at the image; None after a divergence
+    steps: int
+    is_finite: bool
+
+
+def stylize(
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    weights: Weights,
+    config: Config | None = None,
+    *,
+    initial: Picture | None = None,
+    callback: Callable[[solve.Progress], bool | None] | None = None,
+) -> Result:
+    """The content repainted in the style.
+
+    `callback` sees the start and then every `log_every` steps; the run ends
+    early, with the image it has, when it returns False.
+    """
+    config = config or Config()
+    pace = functools.partial(_whole_rows, config.output.log_every)
+    for progress in steps(content, style, weights, config, initial=initial, pace=pace):
+        if callback and callback(progress) is False:
+            break
+    return finish(progress, config)
+
+
+def steps(
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    weights: Weights,
+    config: Config,
+    *,
+    initial: Picture | None = None,
+    pace: Callable[[int], int],
+) -> Iterator[solve.Progress]:
+    """The same as a generator: the start, then the state after each chunk."""
+    how, problem = prepare(content, style, weights, config)
+    if initial is None:
+        initial = first_image(config.inputs, jnp.asarray(content), problem)
+    return solve.run(
+        solver(how, config.optimizer),
+        problem,
+        _checked(initial, "initial"),
+        steps=config.solve.steps,
+        log_every=config.output.log_every,
+        pace=pace,
+    )
+
+
+def finish(progress: solve.Progress, config: Config) -> Result:
+    """The result of the last progress: fetched, and kept within what a file holds."""
+    image = np.asarray(progress.image)
+    if optimizers.box(config.optimizer) != "none":
+        image = np.clip(image, 0, 1)
+    return Result(image, progress.terms, progress.step, progress.is_finite)
+
+
+def prepare(
+    content: Picture,
+    style: Picture | Sequence[Picture],
+    weights: Weights,
+    config: Config,
+) -> tuple[objective.Recipe, objective.Problem]:
+    """The objective of a job: its formulas, and its arrays with the targets."""
+    styles = list(style) if isinstance(style, Sequence) else [style]
+    if not styles:
+        raise RequestError("style must hold at least one picture, got none")
+    shares = config.objective.style_weights
+    if len(shares) not in (1, len(styles)):
+        raise RequestError(
+            f"style_weights must have one value for each of the {len(styles)} styles, "
+            f"got {len(shares)}"
+        )
+    if weights.network != config.network.network:
+        raise RequestError(
+            f"weights must be of {config.network.network}, got {weights.network}"
+        )
+    how = objective.recipe(config.objective, forward(config.network))
+    constants = (weights.params, weights.preprocessing)
+    kept = _content_targets(
+        *constants, _checked(content, "content"), how.content_layers, how.forward
+    )
+    grams = [
+        _style_targets(
+            *constants,
+            _checked(picture, "style"),
+            how.style_layers,
+            how.forward,
+            how.gram_division,
+        )
+        for picture in styles
+    ]
+    if len(shares) == 1:
+        shares = shares * len(grams)
+    goal = targets.Targets(kept, targets.blend(grams, shares))
+    factors = objective.weights(config.objective, weights.network)
+    return how, objective.Problem(*constants, goal, factors)
+
+
+def forward(settings: NetworkConfig) -> vgg.Forward:
+    """How the network is run, with the precision that the device really has."""
+    return vgg.Forward(
+        network=settings.network,
+        pooling=settings.pooling,
+        pool_rounding=settings.pool_rounding,
+        pool_scale=settings.pool_scale,
+        padding=settings.padding,
+        precision=devices.precision(settings.precision),
+    )
+
+
+@functools.lru_cache(maxsize=16)
+def solver(how: objective.Recipe, settings: OptimizerConfig) -> solve.Solver:
+    """The compiled loop; kept, so that further jobs of one shape compile nothing."""
+    return solve.make(
+        functools.partial(objective.terms, how), optimizers.make(settings)
+    )
+
+
+def first_image(
+    settings: InputConfig, content: Image, problem: objective.Problem
+) -> Image:
+    """The image that the first step starts from, unless one is given.
+
+    Noise lies about the network's mean colour. `blend` is the Coursera
+    exercise's: ratio * noise + (1 - ratio) * content, both about that mean.
+    """
+    if settings.init == "content":
+        return content
+    if settings.init not in ("noise", "blend"):
+        raise RequestError(
+            f"init={settings.init!r} needs its picture: pass initial=, or use content, "
+            f"noise or blend"
+        )
+    key = jax.random.key(settings.seed)
+    draw = (
+        functools.partial(jax.random.uniform, minval=-1, maxval=1)
+        if settings.noise == "uniform"
+        else jax.random.normal
+    )
+    noise = settings.noise_amplitude * draw(key, content.shape, dtype=jnp.float32)
+    preprocessing = problem.preprocessing
+    grey = (preprocessing.mean / preprocessing.scale)[None, None]
+    if settings.init == "noise":
+        return grey + noise
+    ratio = settings.noise_ratio
+    return grey + ratio * noise + (1 - ratio) * (content - grey)
+
+
+def _checked(picture: Picture, name: str) -> Image:
+    if picture.ndim != 3 or picture.shape[2] != 3 or min(picture.shape[:2]) < SMALLEST:
+        raise RequestError(
+            f"{name} must be rows x columns x 3 with at least {SMALLEST} rows and "
+            f"columns, got {' x '.join(map(str, picture.shape))}"
+        )
+    if not jnp.issubdtype(picture.dtype, jnp.floating):
+        raise RequestError(
+            f"{name} must be floating point in 0..1, got {picture.dtype}; divide "
+            f"8-bit values by 255"
+        )
+    return jnp.asarray(picture, jnp.float32)
+
+
+def _whole_rows(log_every: int, step: int) -> int:
+    del step  # every chunk is one row of the log
+    return log_every
