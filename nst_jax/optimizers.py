@@ -7,7 +7,7 @@ paired here, in one function, and nowhere else.
 """
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -74,7 +74,7 @@ def make(settings: OptimizerConfig) -> Optimizer:
     return Optimizer(init, step)
 
 
-def box(settings: OptimizerConfig) -> str:
+def box(settings: OptimizerConfig) -> Literal["step", "end", "none"]:
     """Where pixels are kept in 0..1: at each `step`, at the `end`, or `none`."""
     if settings.box != "auto":
         return settings.box

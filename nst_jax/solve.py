@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int
 
@@ -46,7 +47,7 @@ class Progress(NamedTuple):
     """
 
     step: int
-    image: Image
+    image: Image | np.ndarray
     value: float  # the total: at this image if `terms` is there, else one step ago
     terms: LossTerms | None
     is_finite: bool
@@ -56,7 +57,7 @@ class Solver(NamedTuple):
     """The compiled pieces of a loop; each compiles once for each image shape."""
 
     init: Callable[[Image], State]
-    chunk: Callable[[Any, State, Int[Array, ""]], tuple[State, Info]]
+    chunk: jax.stages.Wrapped  # (problem, state, last step) -> (State, Info)
     terms: Callable[[Any, Image], LossTerms]
 
 

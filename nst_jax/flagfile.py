@@ -1,0 +1,228 @@
+"""Settings as text: flagfiles, presets and the record that a run leaves.
+
+A flagfile is UTF-8 text with one `--name=value` a line; blank lines and lines
+that start with # or // are skipped. Relative paths in it are relative to the
+working directory, also those of a `--flagfile` inside it. Lists have commas
+between their entries; an entry that needs it stands in double quotes, as in CSV.
+"""
+
+import csv
+import dataclasses
+import os
+from collections.abc import Iterator, Sequence
+from importlib import resources
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args, get_origin
+
+from nst_jax import __version__
+from nst_jax.config import Config
+from nst_jax.errors import RequestError
+
+_WRITTEN_FILES = ("output", "metrics", "preview")
+_INITS = ("content", "noise", "blend", "style")
+_WORDS = {int: "a whole number", float: "a number"}
+
+
+class Chunk(NamedTuple):
+    """Arguments that stand together, and what an error puts before its message."""
+
+    where: str
+    arguments: list[str]
+
+
+def expand(
+    arguments: Sequence[str], where: str = "", within: tuple[str, ...] = ()
+) -> Iterator[Chunk]:
+    """Yields the arguments in order, each `--flagfile` replaced by its contents."""
+    plain: list[str] = []
+    queue = iter(arguments)
+    for argument in queue:
+        flag, equals, path = argument.partition("=")
+        if flag not in ("--flagfile", "-flagfile"):
+            plain.append(argument)
+            continue
+        yield Chunk(where, plain)
+        plain = []
+        path = os.path.expanduser(path if equals else next(queue, ""))
+        text = _text_of(path)
+        identity = os.path.realpath(path)
+        if identity in within:
+            raise RequestError(f"{where}flagfile {path!r} includes itself; take it out")
+        yield from expand(lines(text), f"{shown(path)}: ", (*within, identity))
+    yield Chunk(where, plain)
+
+
+def _text_of(path: str) -> str:
+    try:
+        with open(path, "rb") as file:
+            content = file.read()
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise RequestError(f"cannot read flagfile {path!r}: {reason}") from None
+    if b"\0" in content:
+        raise RequestError(f"flagfile {path!r} is not text in UTF-8; save it as UTF-8")
+    # Windows' editors put a mark in front; file names need not be valid UTF-8.
+    return content.decode("utf-8-sig", "surrogateescape")
+
+
+def lines(text: str) -> list[str]:
+    """The arguments in a flagfile's text.
+
+    Blanks at the end of a value stay, because a file's name may end so.
+    """
+    rows = [line.rstrip("\r").lstrip() for line in text.split("\n")]
+    rows = [row if "=" in row else row.rstrip() for row in rows]
+    return [row for row in rows if row and not row.startswith(("#", "//"))]
+
+
+def presets() -> dict[str, str]:
+    """The text of each preset, by name."""
+    files = resources.files("nst_jax").joinpath("presets").iterdir()
+    return {
+        file.name.removesuffix(".flags"): file.read_text("utf-8")
+        for file in sorted(files, key=lambda file: file.name)
+        if file.name.endswith(".flags")
+    }
+
+
+def summary(text: str) -> str:
+    """The first comment line of a flagfile's text."""
+    first = text.lstrip().partition("\n")[0]
+    return first.lstrip("#").strip() if first.startswith("#") else ""
+
+
+def recorded(field: dataclasses.Field[Any]) -> bool:
+    """Whether a setting is kept inside a picture: not what a run may overwrite."""
+    return bool(field.metadata["stored"]) and field.name not in _WRITTEN_FILES
+
+
+def dump(config: Config, *, folders: bool, comments: Sequence[str] = ()) -> str:
+    """The flagfile that repeats a run.
+
+    Write it as UTF-8 with `errors="surrogateescape"`.
+
+    Args:
+        config: All settings.
+        folders: True for the file beside a result: paths are made absolute. False
+            for the record inside a picture: names only, and no written files.
+        comments: Lines for the top, such as the hashes of the inputs.
+    """
+    rows = [f"# {shown(line)}" for line in (f"nst-jax {__version__}", *comments)]
+    values = dataclasses.asdict(config)
+    for name, group in groups(Config).items():
+        rows += ["", f"# {heading(group)}"]
+        for field in dataclasses.fields(group):
+            if recorded(field) or (folders and field.metadata["stored"]):
+                value = _moved(field.name, values[name][field.name], folders)
+                rows.append(f"--{field.name}={to_text(value)}")
+    text = "\n".join(rows) + "\n"
+    # A picture's text must be Unicode, which undecodable file names are not.
+    return text if folders else text.encode("utf-8", "replace").decode("utf-8")
+
+
+def groups(config: type) -> dict[str, Any]:
+    """The settings classes that a config is made of, by field."""
+    return {field.name: field.type for field in dataclasses.fields(config)}
+
+
+def heading(group: type) -> str:
+    """What a group of settings is about, in one line."""
+    return (group.__doc__ or group.__name__).partition("\n")[0]
+
+
+def _moved(name: str, value: Any, folders: bool) -> Any:
+    """A setting's value with its paths made absolute, or stripped of folders."""
+    if isinstance(value, tuple):
+        return tuple(_moved(name, item, folders) for item in value)
+    if not _is_path(name, value):
+        return value
+    if not folders:
+        bare = Path(value).name
+        # A file may be called as a keyword is: --init=./noise.
+        return bare if _is_path(name, bare) else f"./{bare}"
+    path = str(Path(value).absolute())
+    if any(ord(character) < 32 for character in path):
+        raise RequestError(
+            f"{name} must not lie in a folder with control characters in its name, "
+            f"got {path!r}"
+        )
+    return path
+
+
+def _is_path(name: str, value: Any) -> bool:
+    match name:
+        case "init":
+            return value not in _INITS
+        case "weights":
+            # Known names have neither a suffix nor a folder.
+            return "." in value or os.path.basename(value) != value
+        case "content" | "style":
+            return bool(value)
+        case _:
+            return name in _WRITTEN_FILES and bool(value)
+
+
+def to_text(value: Any) -> str:
+    """A setting's value as it is written after the equals sign.
+
+    >>> to_text(("a.jpg", "b, c.jpg"))
+    'a.jpg,"b, c.jpg"'
+    """
+    if isinstance(value, tuple):
+        return ",".join(_quoted(to_text(item)) for item in value)
+    return str(value).lower() if isinstance(value, bool) else str(value)
+
+
+def _quoted(entry: str) -> str:
+    if entry and entry == entry.strip() and not set(entry) & {",", '"'}:
+        return entry
+    return '"' + entry.replace('"', '""') + '"'
+
+
+def from_text(name: str, kind: Any, text: str) -> Any:
+    """The value of a setting, from its text and type.
+
+    >>> from_text("style", tuple[str, ...], 'a.jpg,"b, c.jpg"')
+    ('a.jpg', 'b, c.jpg')
+    """
+    if get_origin(kind) is tuple:
+        item = get_args(kind)[0]
+        return tuple(from_text(name, item, entry) for entry in _entries(name, text))
+    if get_origin(kind) is Literal:
+        return _choice(name, get_args(kind), text.strip())
+    if kind is str:
+        return text
+    try:
+        number = kind(text)
+    except ValueError:
+        number = None
+    # Larger integers could not be compared with a float, nor given to JAX.
+    if number is None or (kind is int and number.bit_length() > 63):
+        raise RequestError(f"--{name} must be {_WORDS[kind]}, got {text!r}")
+    return number
+
+
+def _choice(name: str, choices: tuple[str, ...], text: str) -> str:
+    if text not in choices:
+        raise RequestError(
+            f"--{name} must be one of {', '.join(choices)}, got {text!r}"
+        )
+    return text
+
+
+def _entries(name: str, text: str) -> list[str]:
+    try:
+        rows = list(csv.reader([text], skipinitialspace=True, strict=True))
+    except csv.Error:
+        rows = []
+    if text and len(rows) != 1:
+        raise RequestError(
+            f"--{name} must be entries with commas between, in double quotes where "
+            f"one holds a comma or a quote, got {text!r}"
+        )
+    return rows[0] if text else []
+
+
+def shown(text: str) -> str:
+    """Text as it is, or quoted and escaped where it would mislead in a message."""
+    return text if text.isprintable() and text == text.strip() else repr(text)

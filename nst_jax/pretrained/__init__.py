@@ -1,0 +1,136 @@
+"""Pretrained networks: found, fetched, checked, converted and loaded.
+
+>>> weights = load("vgg19", "random", quiet=True)
+>>> weights.params["conv1_1"]["kernel"].shape
+(3, 3, 3, 64)
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jax.numpy as jnp
+import numpy as np
+
+from nst_jax.arrays import Preprocessing, Weights
+from nst_jax.errors import RequestError
+from nst_jax.layers import Network
+from nst_jax.pretrained import canonical, fetch, places
+from nst_jax.pretrained.convert import read
+from nst_jax.pretrained.known import DEFAULTS, INPUT_RANGES, KNOWN, known
+
+__all__ = ["load"]
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)
+
+
+def load(
+    network: Network = "vgg19",
+    weights: str = "auto",
+    *,
+    source: fetch.Source = "auto",
+    offline: bool = False,
+    announce: Callable[[str], None] = _say,
+    quiet: bool = False,
+    seed: int = 0,
+) -> Weights:
+    """The network's numbers, fetched first if they are not on this machine.
+
+    Args:
+        network: "vgg19" or "vgg16".
+        weights: "auto" (the network's original Caffe model), the name of a known
+            network, the path of a weights file, or "random".
+        source: where missing weights may come from.
+        offline: never touch the network, whatever `source` says.
+        announce: told, in single lines, what is fetched and what deserves a warning.
+        quiet: no progress bar and nothing announced but warnings.
+        seed: of random weights.
+
+    Raises:
+        RequestError: the weights cannot be had, are damaged, or are another network's.
+    """
+    if network not in DEFAULTS:
+        raise RequestError(f"expected network vgg19 or vgg16, found {network!r}")
+    if weights == "random":
+        announce(
+            f"random weights (seed {seed}): for tests and timing, not for pictures"
+        )
+        return _weights(_random(network, seed))
+    name = DEFAULTS[network] if weights == "auto" else weights
+    if name in KNOWN:
+        progress = (lambda _: None) if quiet else announce
+        allowed = "none" if offline else source
+        path = _provided(network, name, allowed, progress, quiet)
+    else:
+        path = Path(weights).expanduser()
+        if not path.suffix and not path.exists():
+            known(weights)  # a misspelt name, answered with the nearest one
+    found = read(path)
+    if found.network != network:
+        raise RequestError(
+            f"expected weights of {network} in {str(path)!r}, found {found.network}; "
+            "give other weights or another network"
+        )
+    if weights in KNOWN and found.name != weights:
+        raise RequestError(
+            f"expected {weights} in {str(path)!r}, found {found.name}; "
+            f"{places.VARIABLE} names that file: unset it, or give the path"
+        )
+    if found.name == "unknown":
+        announce(
+            f"warning: {str(path)!r} holds no known network; its channel order and "
+            "preprocessing are as whoever converted it said"
+        )
+    return _weights(found)
+
+
+def _provided(
+    network: Network,
+    name: str,
+    source: fetch.Source,
+    announce: Callable[[str], None],
+    quiet: bool,
+) -> Path:
+    """The file of a known network: $NST_JAX_WEIGHTS' own, or found, or fetched."""
+    row = known(name)
+    if row.network != network:
+        raise RequestError(
+            f"expected weights of {network}, found {name}; give network {row.network} "
+            "or other weights"
+        )
+    file = places.named_file()
+    return file or fetch.fetch(row, source, announce, quiet=quiet)
+
+
+def _weights(found: canonical.Canonical) -> Weights:
+    """What the program computes with: JAX arrays, always float32."""
+    scale, mean, std = (jnp.asarray(x, jnp.float32) for x in found.input_range)
+    return Weights(
+        found.network,
+        {
+            name: {
+                "kernel": jnp.asarray(kernel, jnp.float32),
+                "bias": jnp.asarray(bias, jnp.float32),
+            }
+            for name, (kernel, bias) in found.layers.items()
+        },
+        Preprocessing(scale, mean, std),
+        found.name,
+        found.digest,
+        found.licence,
+    )
+
+
+def _random(network: Network, seed: int) -> canonical.Canonical:
+    """He's initialisation: each ReLU layer keeps the size of what enters it."""
+    draw = np.random.default_rng(seed)
+    layers: canonical.Layers = {}
+    for row in canonical.convolutions(network):
+        kernel = draw.standard_normal((3, 3, row.inputs, row.channels), np.float32)
+        kernel *= np.float32((2 / (9 * row.inputs)) ** 0.5)
+        layers[row.name] = kernel, np.zeros(row.channels, np.float32)
+    return canonical.Canonical(
+        network, "random", layers, INPUT_RANGES["torchvision"], "none", "random", ""
+    )

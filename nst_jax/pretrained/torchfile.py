@@ -1,0 +1,207 @@
+"""Torch's .pth files, read without torch and without running anything in them.
+
+A .pth file is a pickle, which is a small program. It is first read as a list of
+instructions, of which only those that build dictionaries of tensors are allowed;
+then it is run by an unpickler that knows no other name than a tensor's parts. The
+tensors become entries: their bytes are read afterwards, and only the convolutions'.
+"""
+
+import contextlib
+import io
+import pickle
+import pickletools
+import zipfile
+from collections import OrderedDict
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, BinaryIO, NamedTuple
+
+import numpy as np
+
+from nst_jax.errors import RequestError
+from nst_jax.pretrained.names import Entry
+
+# A dictionary of tensors takes a few kilobytes; more is no weights file.
+_MAX_PICKLE = 4 << 20
+_INSTRUCTIONS = """
+PROTO GLOBAL REDUCE BUILD BINPERSID STOP MARK NONE NEWTRUE NEWFALSE
+EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM
+SETITEMS BINPUT LONG_BINPUT BINGET LONG_BINGET BININT BININT1 BININT2 LONG1 BINFLOAT
+BINUNICODE SHORT_BINSTRING BINSTRING
+"""
+_STORAGES = {
+    "torch FloatStorage": "<f4",
+    "torch HalfStorage": "<f2",
+    "torch DoubleStorage": "<f8",
+    "torch LongStorage": "<i8",
+    "torch IntStorage": "<i4",
+}
+
+
+class _Storage(NamedTuple):
+    key: str
+    dtype: str
+    length: int
+
+
+class _Tensor(NamedTuple):
+    storage: _Storage
+    offset: int
+    shape: tuple[int, ...]
+    strides: tuple[int, ...]
+
+
+def _allowed() -> dict[str, Any]:
+    """What a pickle may name. Made anew for each file: it could set attributes."""
+
+    def tensor(
+        storage: _Storage,
+        offset: int,
+        shape: tuple[int, ...],
+        strides: tuple[int, ...],
+        *_: object,
+    ) -> _Tensor:
+        return _Tensor(storage, offset, shape, strides)
+
+    return {
+        "collections OrderedDict": OrderedDict,
+        "torch._utils _rebuild_tensor": tensor,
+        "torch._utils _rebuild_tensor_v2": tensor,
+        "torch._utils _rebuild_parameter": lambda parameter, *_: parameter,
+        **_STORAGES,
+    }
+
+
+class _Unpickler(pickle.Unpickler):
+    """Builds dictionaries of `_Tensor` and nothing else."""
+
+    def __init__(self, stream: io.BytesIO) -> None:
+        super().__init__(stream)
+        self._allowed = _allowed()
+
+    def find_class(self, module: str, name: str) -> Any:
+        return self._allowed[f"{module} {name}"]
+
+    def persistent_load(self, pid: Any) -> _Storage:
+        kind, dtype, key, _, length, *_ = pid
+        if kind != "storage" or dtype not in _STORAGES.values():
+            raise RequestError(
+                f"expected tensors, found {str(kind)[:40]!r} in the file"
+            )
+        return _Storage(str(key), dtype, int(length))
+
+
+def _unpickle(stream: io.BytesIO) -> Any:
+    """One pickle of the stream, after a look at every instruction of it."""
+    start, allowed, known = stream.tell(), _allowed(), _INSTRUCTIONS.split()
+    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
+        if opcode.name not in known or (
+            opcode.name == "GLOBAL" and argument not in allowed
+        ):
+            what = argument if opcode.name == "GLOBAL" else opcode.name
+            raise RequestError(
+                f"expected a dictionary of tensors, found the instruction "
+                f"{str(what)[:80]!r}; a file may not bring code with it: save the "
+                "network's state_dict() alone"
+            )
+        # Memory for the memo is allotted up to the largest index named.
+        if opcode.name == "LONG_BINPUT" and (argument or 0) > count:
+            raise RequestError("expected a pickle, found one with a lying memo")
+    stream.seek(start)
+    return _Unpickler(stream).load()
+
+
+@contextlib.contextmanager
+def zip_entries(path: Path) -> Iterator[Mapping[str, Entry]]:
+    """The tensors of a file as torch 1.6 and later write it."""
+    with zipfile.ZipFile(path) as archive:
+        names = [n for n in archive.namelist() if n.endswith("/data.pkl")]
+        if len(names) != 1:
+            raise RequestError(
+                f"expected one data.pkl in the archive, found {len(names)}; give a "
+                ".pth or .npz file"
+            )
+        folder = names[0].removesuffix("data.pkl")
+        if archive.getinfo(names[0]).file_size > _MAX_PICKLE:
+            raise RequestError("expected a dictionary of tensors, found a large pickle")
+        tree = _unpickle(io.BytesIO(archive.read(names[0])))
+
+        def read(storage: _Storage) -> bytes:
+            info = archive.getinfo(f"{folder}data/{storage.key}")
+            _check_length(storage, info.file_size, info.compress_size)
+            return archive.read(info)
+
+        yield _entries(tree, read)
+
+
+@contextlib.contextmanager
+def legacy_entries(path: Path) -> Iterator[Mapping[str, Entry]]:
+    """The tensors of a file as torch before 1.6 wrote it.
+
+    Five pickles (a magic number, a version, the machine's sizes, the tensors, the
+    storages' keys), then each storage: its length as 8 bytes, and its numbers.
+    """
+    with path.open("rb") as file:
+        head = io.BytesIO(file.read(_MAX_PICKLE))
+        _, _, _, tree, keys = (_unpickle(head) for _ in range(5))
+        tensors = _tensors(tree)
+        storages = {t.storage.key: t.storage for t in tensors.values()}
+        places: dict[str, int] = {}
+        position = head.tell()
+        for key in keys:
+            places[key] = position + 8
+            storage = storages[key]
+            position += 8 + storage.length * np.dtype(storage.dtype).itemsize
+
+        def read(storage: _Storage) -> bytes:
+            return _legacy_storage(file, storage, places[storage.key])
+
+        yield _entries(tree, read)
+
+
+def _legacy_storage(file: BinaryIO, storage: _Storage, place: int) -> bytes:
+    end = file.seek(0, io.SEEK_END)
+    file.seek(place - 8)
+    size = int.from_bytes(file.read(8), "little") * np.dtype(storage.dtype).itemsize
+    _check_length(storage, size, end - place)
+    return file.read(size)
+
+
+def _check_length(storage: _Storage, found: int, there: int) -> None:
+    """Refuses a storage whose length is said twice, differently, or is not there."""
+    expected = storage.length * np.dtype(storage.dtype).itemsize
+    if not 0 <= expected == found <= there:
+        raise RequestError(
+            f"expected {expected} bytes in storage {storage.key[:40]!r}, found "
+            f"{min(found, there)}; the file is damaged"
+        )
+
+
+def _entries(tree: Any, read: Callable[[_Storage], bytes]) -> dict[str, Entry]:
+    def entry(tensor: _Tensor) -> Entry:
+        return Entry(tensor.shape, lambda: _array(tensor, read(tensor.storage)))
+
+    return {name: entry(tensor) for name, tensor in _tensors(tree).items()}
+
+
+def _tensors(tree: Any) -> dict[str, _Tensor]:
+    if isinstance(tree, dict) and isinstance(tree.get("state_dict"), dict):
+        tree = tree["state_dict"]
+    if not isinstance(tree, dict):
+        raise RequestError(
+            f"expected a dictionary of tensors, found a {type(tree).__name__}; save "
+            "the network's state_dict()"
+        )
+    return {str(k): v for k, v in tree.items() if isinstance(v, _Tensor)}
+
+
+def _array(tensor: _Tensor, data: bytes) -> np.ndarray:
+    flat = np.frombuffer(data, tensor.storage.dtype)
+    steps = zip(tensor.shape, tensor.strides, strict=True)
+    last = tensor.offset + sum((size - 1) * stride for size, stride in steps)
+    if min((tensor.offset, last, *tensor.strides)) < 0 or last >= flat.size:
+        raise RequestError("expected a tensor inside its storage; the file is damaged")
+    strides = tuple(stride * flat.itemsize for stride in tensor.strides)
+    return np.ndarray(
+        tensor.shape, flat.dtype, flat.data, tensor.offset * flat.itemsize, strides
+    )

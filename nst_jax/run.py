@@ -1,0 +1,66 @@
+"""The command line: `python -m nst_jax.run --content=A --style=B --output=C`.
+
+Checks everything that can be checked before JAX is loaded, then reads, fetches,
+optimises and writes. Exit status: 0 done, 2 the request was wrong, 1 it broke
+while running, 130 or 143 interrupted with the picture kept.
+"""
+
+import os
+import sys
+from collections.abc import Sequence
+
+from nst_jax import flags
+from nst_jax.config import Config
+from nst_jax.errors import RequestError
+
+
+def entry() -> None:
+    """The console script."""
+    sys.exit(main(sys.argv[1:]))
+
+
+def main(argv: Sequence[str]) -> int:
+    """Does what the arguments ask for; the exit status."""
+    try:
+        request = flags.parse(argv, read_settings=_read_settings)
+        if request.answer:
+            print(request.answer)
+            return 0
+        return _run(request.config)
+    except RequestError as error:
+        print(f"nst-jax: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+
+
+def _read_settings(path: str) -> str:
+    from nst_jax import images
+
+    return images.read_settings(path)
+
+
+def _run(config: Config) -> int:
+    from nst_jax import inputs, record
+
+    files = record.plan(config)
+    if not config.output.dry_run:
+        record.check(files, config)
+    pictures = inputs.read(config)
+
+    _prepare_jax(config)
+    from nst_jax import job
+
+    return job.run(config, files, pictures)
+
+
+def _prepare_jax(config: Config) -> None:
+    """Settings that JAX reads when it is imported."""
+    # Other programs may want the GPU's memory too: take what is needed.
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
+    if config.output.device.partition(":")[0] == "cpu":
+        os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+
+if __name__ == "__main__":
+    entry()
