@@ -12,6 +12,9 @@ from jaxtyping import Float
 Image = Float[Array, "h w 3"]
 Features = Float[Array, "h w c"]
 Scalar = Float[Array, ""]
+# By layer name; each layer has a size of its own, so its axes are not bound.
+FeatureMaps = dict[str, Float[Array, "_h _w _c"]]
+GramMatrices = dict[str, Float[Array, "_r _c _c"]]
 # {"conv1_1": {"kernel": "3 3 c d", "bias": "d"}, ...}, kernels in RGB order.
 Params = dict[str, dict[str, Array]]
 

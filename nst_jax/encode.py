@@ -86,7 +86,7 @@ def _pillow(samples: Samples, form: str, text: bytes, **options: int) -> bytes:
     if text:
         # The first 8 bytes name the encoding; there is none for UTF-8.
         code = b"ASCII\0\0\0" if text.isascii() else bytes(8)
-        exif.get_ifd(_EXIF_IFD)[_USER_COMMENT] = code + _MARK + text
+        exif[_EXIF_IFD] = {_USER_COMMENT: code + _MARK + text}
     stream = io.BytesIO()
     Image.fromarray(samples).save(
         stream,

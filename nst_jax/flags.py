@@ -125,7 +125,7 @@ def _is_switch(name: str) -> bool:
 def _unknown(name: str) -> str:
     switches = [f"no{setting}" for setting in _SETTINGS if _is_switch(setting)]
     known = [*usage.NOT_SETTINGS, *_SETTINGS, *switches]
-    near = difflib.get_close_matches(name.lower().replace("-", "_"), known, n=1)
+    near = difflib.get_close_matches(name.lower(), known, n=1)
     hint = f"did you mean --{near[0]}?" if near else "--help lists all"
     return f"unknown flag {flagfile.shown(f'--{name}')}; {hint}"
 
@@ -153,7 +153,7 @@ def _base(
 
 
 def _base_values(rows: list[str]) -> dict[str, Any]:
-    """Settings alone: a picture from elsewhere must not say what is read or written."""
+    """Settings alone: a picture from elsewhere must not choose what is overwritten."""
     if any(row.lstrip("-").startswith("flagfile") for row in rows):
         raise RequestError("--flagfile may not stand there")
     values = _chunk_values(rows)

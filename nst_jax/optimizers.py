@@ -12,7 +12,7 @@ from typing import Any, Literal, NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
-from jaxtyping import Array, Float
+from jax import Array
 
 from nst_jax.arrays import Image, Scalar
 from nst_jax.config import OptimizerConfig
@@ -131,7 +131,7 @@ def _schedule(settings: OptimizerConfig) -> float | optax.Schedule:
             after = optax.cosine_decay_schedule(rate, every)
         case "inverse_root":
 
-            def after(step: Float[Array, ""]) -> Scalar:
+            def after(step: Array) -> Scalar:
                 return rate / jnp.sqrt(1 + settings.schedule_rate * step)
 
     if not settings.warmup_steps:

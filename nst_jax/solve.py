@@ -65,8 +65,9 @@ def make(objective: ObjectiveFn, optimizer: Optimizer) -> Solver:
     """The solver of an objective: the one place where anything is jitted."""
 
     def init(image: Image) -> State:
-        # Copies, because a chunk takes its state's buffers over.
-        first, good = jnp.array(image, copy=True), jnp.array(image, copy=True)
+        # Copies, because a chunk takes its state's buffers over; the type is named,
+        # because a weak one would compile the chunk twice.
+        first, good = (jnp.array(image, image.dtype, copy=True) for _ in range(2))
         return State(first, optimizer.init(first), jnp.int32(0), good)
 
     def chunk(problem: Any, state: State, last: Int[Array, ""]) -> tuple[State, Info]:

@@ -3,17 +3,15 @@
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from jaxtyping import Array, Float
-
 from nst_jax import moments, vgg
-from nst_jax.arrays import Features, Image, Params, Preprocessing
+from nst_jax.arrays import FeatureMaps, GramMatrices, Image, Params, Preprocessing
 
 
 class Targets(NamedTuple):
     """The content's features and the style's Gram matrices, by layer."""
 
-    content: dict[str, Features]
-    style: dict[str, Float[Array, "r c c"]]
+    content: FeatureMaps
+    style: GramMatrices
 
 
 def content_targets(
@@ -22,7 +20,7 @@ def content_targets(
     image: Image,
     names: tuple[str, ...],
     forward: vgg.Forward,
-) -> dict[str, Features]:
+) -> FeatureMaps:
     """The features of the content that the result is to have."""
     return vgg.features(params, preprocessing, image, names, forward)
 
@@ -34,7 +32,7 @@ def style_targets(
     names: tuple[str, ...],
     forward: vgg.Forward,
     division: moments.Division,
-) -> dict[str, Float[Array, "r c c"]]:
+) -> GramMatrices:
     """The Gram matrices of one style picture."""
     found = vgg.features(params, preprocessing, image, names, forward)
     return {
@@ -43,9 +41,7 @@ def style_targets(
     }
 
 
-def blend(
-    styles: Sequence[dict[str, Float[Array, "r c c"]]], shares: Sequence[float]
-) -> dict[str, Float[Array, "r c c"]]:
+def blend(styles: Sequence[GramMatrices], shares: Sequence[float]) -> GramMatrices:
     """The weighted mean of several styles' targets; shares are made to sum to one."""
     whole = sum(shares)
     weighted = [

@@ -10,9 +10,10 @@ from typing import NamedTuple, cast
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from nst_jax import convolution, layers
-from nst_jax.arrays import Features, Image, Params, Preprocessing
+from nst_jax.arrays import FeatureMaps, Features, Image, Params, Preprocessing
 from nst_jax.layers import Network
 
 
@@ -35,7 +36,7 @@ class VGG(nn.Module):
     names: tuple[str, ...]
 
     @nn.compact
-    def __call__(self, image: Image) -> dict[str, Features]:
+    def __call__(self, image: Image) -> FeatureMaps:
         """The features called `names` of a preprocessed image."""
         how, found, features = self.forward, {}, image
         for layer in layers.up_to(self.names, how.network):
@@ -61,7 +62,7 @@ class Convolution(nn.Module):
     forward: Forward
 
     @nn.compact
-    def __call__(self, features: Features) -> Features:
+    def __call__(self, features: Features) -> Float[Array, "h w d"]:
         """The value before the ReLU."""
         layer, how = self.layer, self.forward
         shape = (3, 3, layer.inputs, layer.channels)
@@ -90,7 +91,7 @@ def features(
     image: Image,
     names: tuple[str, ...],
     forward: Forward,
-) -> dict[str, Features]:
+) -> FeatureMaps:
     """The named features of an sRGB image in 0..1.
 
     Simonyan and Zisserman (2015), configurations D and E without the fully
@@ -104,4 +105,4 @@ def features(
     found = module.apply(
         {"params": kept}, preprocess(jnp.asarray(image), preprocessing)
     )
-    return cast(dict[str, Features], found)
+    return cast(FeatureMaps, found)

@@ -17,7 +17,7 @@ from nst_jax.errors import RequestError
 from nst_jax.layers import Network
 from nst_jax.pretrained import canonical, fetch, places
 from nst_jax.pretrained.convert import read
-from nst_jax.pretrained.known import DEFAULTS, INPUT_RANGES, KNOWN, known
+from nst_jax.pretrained.known import DEFAULTS, INPUT_RANGES, KNOWN, look_up
 
 __all__ = ["load"]
 
@@ -66,7 +66,7 @@ def load(
     else:
         path = Path(weights).expanduser()
         if not path.suffix and not path.exists():
-            known(weights)  # a misspelt name, answered with the nearest one
+            look_up(weights)  # a misspelt name, answered with the nearest one
     found = read(path)
     if found.network != network:
         raise RequestError(
@@ -94,7 +94,7 @@ def _provided(
     quiet: bool,
 ) -> Path:
     """The file of a known network: $NST_JAX_WEIGHTS' own, or found, or fetched."""
-    row = known(name)
+    row = look_up(name)
     if row.network != network:
         raise RequestError(
             f"expected weights of {network}, found {name}; give network {row.network} "

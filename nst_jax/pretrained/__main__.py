@@ -8,7 +8,7 @@ from typing import NoReturn
 from nst_jax.errors import RequestError
 from nst_jax.pretrained import canonical, fetch, places
 from nst_jax.pretrained.convert import convert
-from nst_jax.pretrained.known import INPUT_RANGES, KNOWN, Known, known
+from nst_jax.pretrained.known import INPUT_RANGES, KNOWN, Known, look_up
 
 
 class _Parser(argparse.ArgumentParser):
@@ -69,7 +69,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _fetch(names: list[str], source: fetch.Source) -> None:
-    for row in [known(name) for name in names]:
+    for row in [look_up(name) for name in names]:
         path = fetch.fetch(row, source, _say, quiet=False)
         print(f"{row.name}  {path}")
 
@@ -92,7 +92,7 @@ def _where(row: Known) -> str:
 def _verify(names: list[str]) -> None:
     stored = {row.name: places.find(row.name) for row in KNOWN.values()}
     for name in names or [name for name, path in stored.items() if path]:
-        path = stored[known(name).name]
+        path = stored[look_up(name).name]
         if path is None:
             raise RequestError(
                 f"{name} is not on this machine; run python -m nst_jax.pretrained "

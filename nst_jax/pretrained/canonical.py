@@ -69,7 +69,7 @@ def write(path: Path, canonical: Canonical) -> None:
             save_file(tensors, part, _metadata(canonical))
     except (OSError, SafetensorError) as error:
         raise RequestError(
-            f"cannot write the weights file {str(path)!r}: {error}; choose another "
+            f"cannot write the weights file {str(path)!r}: {brief(error)}; choose another "
             "place or make room"
         ) from error
 
@@ -109,6 +109,11 @@ def _metadata(canonical: Canonical) -> dict[str, str]:
     }
 
 
+def brief(error: Exception) -> str:
+    """An error of a library in one short line."""
+    return " ".join(str(error).split())[:200] or type(error).__name__
+
+
 def metadata(path: Path) -> dict[str, str]:
     """What the file says of itself; empty if it is no canonical file."""
     from safetensors import SafetensorError, safe_open
@@ -135,8 +140,8 @@ def read(path: Path) -> Canonical:
     # Whatever the library and the parsing below make of a damaged file.
     except Exception as error:
         raise RequestError(
-            f"the weights file {str(path)!r} is damaged ({error!r}); delete it and "
-            "fetch or convert it again"
+            f"the weights file {str(path)!r} is damaged ({brief(error)}); delete it "
+            "and fetch or convert it again"
         ) from error
     found = canonical.digest
     row = KNOWN.get(canonical.name)

@@ -90,6 +90,8 @@ def _answer(url: str) -> Any:
     thread.join(CONNECT_SECONDS)
     if not outcome:
         raise Unavailable(f"no answer within {CONNECT_SECONDS:.0f} s")
+    if isinstance(outcome[0], urllib.error.HTTPError):
+        outcome[0].close()  # it holds the connection
     if isinstance(outcome[0], Exception):
         raise Unavailable(_brief(outcome[0])) from outcome[0]
     return outcome[0]

@@ -8,13 +8,13 @@ import functools
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
 from nst_jax.errors import RequestError
 from nst_jax.layers import Network
-from nst_jax.pretrained.canonical import Layers
+from nst_jax.pretrained.canonical import Layers, brief
 from nst_jax.pretrained.names import Entry, pick
 
 # The largest file in circulation, VGG19 with its fully connected layers, has
@@ -37,10 +37,9 @@ def read(path: Path) -> tuple[Network, Layers]:
         raise RequestError(f"weights file {str(path)!r}: {error}") from error
     # On damaged files the libraries below raise nearly anything.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200] or type(error).__name__
         raise RequestError(
             f"expected a complete weights file at {str(path)!r}, found a damaged one "
-            f"({reason}); fetch it again"
+            f"({brief(error)}); fetch it again"
         ) from error
 
 
@@ -64,7 +63,7 @@ def first_bytes(path: Path, count: int) -> bytes:
         if isinstance(error, RequestError):
             raise
         raise RequestError(
-            f"cannot read the weights file {str(path)!r}: {error}; check its name and "
+            f"cannot read the weights file {str(path)!r}: {brief(error)}; check its name and "
             "permissions"
         ) from error
 
@@ -133,20 +132,17 @@ def _npz(path: Path) -> Iterator[Mapping[str, Entry]]:
 
 def _npy(archive: zipfile.ZipFile, name: str) -> Entry:
     with archive.open(name) as member:
-        shape = _npy_shape(member)
+        version = np.lib.format.read_magic(member)
+        if version == (1, 0):
+            shape, *_ = np.lib.format.read_array_header_1_0(member)
+        else:
+            shape, *_ = np.lib.format.read_array_header_2_0(member)
 
     def load() -> np.ndarray:
         with archive.open(name) as member:
             return np.lib.format.read_array(member, allow_pickle=False)
 
     return Entry(shape, load)
-
-
-def _npy_shape(member: IO[bytes]) -> tuple[int, ...]:
-    version = np.lib.format.read_magic(member)
-    if version == (1, 0):
-        return np.lib.format.read_array_header_1_0(member)[0]
-    return np.lib.format.read_array_header_2_0(member)[0]
 
 
 def _is_npz(path: Path) -> bool:

@@ -148,7 +148,7 @@ KNOWN: dict[str, Known] = {
 DEFAULTS: dict[Network, str] = {"vgg19": "vgg19-caffe", "vgg16": "vgg16-caffe"}
 
 
-def known(name: str) -> Known:
+def look_up(name: str) -> Known:
     """The row of that name."""
     if name in KNOWN:
         return KNOWN[name]

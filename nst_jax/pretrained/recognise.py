@@ -133,8 +133,7 @@ def _difference(row: Known, layers: Layers) -> str:
 def _permuted(layer: str, row: Known) -> RequestError:
     return RequestError(
         f"layer {layer}: expected the numbers of {row.name} in their order, found them "
-        "in another (permuted channels, or a turned kernel); fetch or convert the "
-        "original file"
+        "permuted; fetch or convert the original file"
     )
 
 
