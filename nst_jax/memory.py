@@ -8,7 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax import layers, objective, targets, transfer
-from nst_jax.arrays import Params, Preprocessing
+from nst_jax.arrays import Preprocessing
 from nst_jax.config import Config
 
 Shape = tuple[int, int]
@@ -44,9 +44,7 @@ def _peak(compiled: jax.stages.Compiled) -> int:
     )
 
 
-def _problem(
-    how: objective.Recipe, content: Shape, config: Config
-) -> objective.Problem:
+def _problem(how: objective.Recipe, content: Shape, config: Config) -> Any:
     """The problem of a job as shapes, without its numbers."""
     network, picture = _network(config), _array(*content, 3)
     factors = objective.weights(config.objective, config.network.network)
@@ -74,12 +72,12 @@ def _style(how: objective.Recipe) -> Callable[..., dict[str, jax.Array]]:
     )
 
 
-def _network(config: Config) -> tuple[Params, Preprocessing]:
+def _network(config: Config) -> tuple[Any, Any]:
     preprocessing = Preprocessing(_array(), _array(3), _array(3))
     return _params(config.network.network), preprocessing
 
 
-def _params(network: layers.Network) -> Params:
+def _params(network: layers.Network) -> Any:
     return {
         row.name: {
             "kernel": _array(3, 3, row.inputs, row.channels),

@@ -18,7 +18,8 @@ from nst_jax.arrays import Image, LossTerms, Weights
 from nst_jax.config import Config, InputConfig, NetworkConfig, OptimizerConfig
 from nst_jax.errors import RequestError
 
-Picture = Float[np.ndarray | jax.Array, "h w 3"]
+# Anything with rows, columns and 3 channels; `_checked` says what is wrong with it.
+Picture = np.ndarray | jax.Array
 
 # Below this the deepest pools would have nothing left to pool.
 SMALLEST = 16
