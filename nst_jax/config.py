@@ -13,6 +13,9 @@ from typing import Any, Literal, get_args, get_origin
 from nst_jax import layers
 from nst_jax.errors import RequestError
 
+# First images that are named instead of given as a file.
+FIRST_IMAGES = ("content", "noise", "blend", "style")
+
 
 def setting(
     default: Any,
@@ -20,10 +23,29 @@ def setting(
     *,
     low: float = -math.inf,
     high: float = math.inf,
+    file: Literal["no", "read", "written"] = "no",
+    words: tuple[str, ...] = (),
     stored: bool = True,
 ) -> Any:
-    """A field with its help and inclusive range; `stored=False` leaves no record."""
-    about = {"help": help, "low": low, "high": high, "stored": stored}
+    """A field with its help and inclusive range.
+
+    Args:
+        default: its value, and so its type.
+        help: what it is, for `--help`.
+        low: the least number.
+        high: the largest number.
+        file: whether it names files, and what is done with them.
+        words: values of such a field that name no file.
+        stored: whether a run keeps it in its record.
+    """
+    about = {
+        "help": help,
+        "low": low,
+        "high": high,
+        "file": file,
+        "words": words,
+        "stored": stored,
+    }
     return dataclasses.field(default=default, metadata=about)
 
 
@@ -49,8 +71,8 @@ def _check_value(field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
     if not fits or (kind is float and isinstance(value, bool)):
         raise RequestError(f"{field.name} must be {kind.__name__}, got {value!r}")
     low, high = field.metadata["low"], field.metadata["high"]
-    if kind in (int, float) and not (math.isfinite(value) and low <= value <= high):
-        limits = f"at least {low:g}" if high == math.inf else f"{low:g} to {high:g}"
+    if kind in (int, float) and not (low <= value <= high and abs(value) < math.inf):
+        limits = f"at least {low}" if high == math.inf else f"{low} to {high}"
         limits = "finite" if low == -math.inf and high == math.inf else limits
         raise RequestError(f"{field.name} must be {limits}, got {value}")
     if kind is str and any(ord(character) < 32 for character in value):
@@ -64,8 +86,10 @@ def _check_value(field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
 class InputConfig:
     """What goes in, and at which size."""
 
-    content: str = setting("", "Picture whose scene is kept (a photo).")
-    style: tuple[str, ...] = setting((), "Picture or pictures whose style is taken.")
+    content: str = setting("", "Picture whose scene is kept (a photo).", file="read")
+    style: tuple[str, ...] = setting(
+        (), "Picture or pictures whose style is taken.", file="read"
+    )
     size: int = setting(
         512, "Long side of the result in pixels; 0 keeps the content's own.", low=0
     )
@@ -90,7 +114,10 @@ class InputConfig:
         True, "Widen the filter when shrinking (off: as tf.image.resize does)."
     )
     init: str = setting(
-        "content", "First image: content, noise, blend, style, or a picture's path."
+        "content",
+        "First image: content, noise, blend, style, or a picture's path.",
+        file="read",
+        words=FIRST_IMAGES,
     )
     noise: Literal["uniform", "normal"] = setting("uniform", "Distribution of noise.")
     noise_amplitude: float = setting(
@@ -124,7 +151,10 @@ class NetworkConfig:
 
     network: layers.Network = setting("vgg19", "Which VGG.")
     weights: str = setting(
-        "auto", "auto (the network's own), a known name, a file, or random (for tests)."
+        "auto",
+        "auto (the network's own), a known name, a file, or random (for tests).",
+        file="read",
+        words=("auto", "random"),
     )
     weights_source: Literal["auto", "url", "index", "none"] = setting(
         "auto",
@@ -272,14 +302,18 @@ class SolveConfig:
 class OutputConfig:
     """What comes out."""
 
-    output: str = setting("", "The result; its suffix decides the format.")
+    output: str = setting(
+        "", "The result; its suffix decides the format.", file="written"
+    )
     overwrite: bool = setting(False, "Replace files that are there.", stored=False)
     bit_depth: Literal["8", "16"] = setting("8", "Bits a channel (16: PNG and TIFF).")
     quality: int = setting(95, "Of JPEG and WebP.", low=1, high=100)
     no_metadata: bool = setting(False, "Leave the settings out of the picture.")
-    metrics: str = setting("", "CSV file for the terms of the loss.")
+    metrics: str = setting("", "CSV file for the terms of the loss.", file="written")
     log_every: int = setting(10, "Steps between rows of the metrics.", low=1)
-    preview: str = setting("", "A picture that is rewritten while the run goes on.")
+    preview: str = setting(
+        "", "A picture that is rewritten while the run goes on.", file="written"
+    )
     preview_every: int = setting(10, "Steps between previews.", low=1)
     save_every: int = setting(
         0, "Keep a numbered picture every so many steps; 0 keeps none.", low=0

@@ -18,8 +18,6 @@ from nst_jax import __version__
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
 
-_WRITTEN_FILES = ("output", "metrics", "preview")
-_INITS = ("content", "noise", "blend", "style")
 _WORDS = {int: "a whole number", float: "a number"}
 
 
@@ -93,7 +91,7 @@ def summary(text: str) -> str:
 
 def recorded(field: dataclasses.Field[Any]) -> bool:
     """Whether a setting is kept inside a picture: not what a run may overwrite."""
-    return bool(field.metadata["stored"]) and field.name not in _WRITTEN_FILES
+    return bool(field.metadata["stored"]) and field.metadata["file"] != "written"
 
 
 def dump(config: Config, *, folders: bool, comments: Sequence[str] = ()) -> str:
@@ -113,7 +111,7 @@ def dump(config: Config, *, folders: bool, comments: Sequence[str] = ()) -> str:
         rows += ["", f"# {heading(group)}"]
         for field in dataclasses.fields(group):
             if recorded(field) or (folders and field.metadata["stored"]):
-                value = _moved(field.name, values[name][field.name], folders)
+                value = _moved(field, values[name][field.name], folders)
                 rows.append(f"--{field.name}={to_text(value)}")
     text = "\n".join(rows) + "\n"
     # A picture's text must be Unicode, which undecodable file names are not.
@@ -130,36 +128,31 @@ def heading(group: type) -> str:
     return (group.__doc__ or group.__name__).partition("\n")[0]
 
 
-def _moved(name: str, value: Any, folders: bool) -> Any:
+def _moved(field: dataclasses.Field[Any], value: Any, folders: bool) -> Any:
     """A setting's value with its paths made absolute, or stripped of folders."""
     if isinstance(value, tuple):
-        return tuple(_moved(name, item, folders) for item in value)
-    if not _is_path(name, value):
+        return tuple(_moved(field, item, folders) for item in value)
+    if not _is_path(field, value):
         return value
     if not folders:
         bare = Path(value).name
         # A file may be called as a keyword is: --init=./noise.
-        return bare if _is_path(name, bare) else f"./{bare}"
+        return bare if _is_path(field, bare) else f"./{bare}"
     path = str(Path(value).absolute())
     if any(ord(character) < 32 for character in path):
         raise RequestError(
-            f"{name} must not lie in a folder with control characters in its name, "
-            f"got {path!r}"
+            f"{field.name} must not lie in a folder with control characters in its "
+            f"name, got {path!r}"
         )
     return path
 
 
-def _is_path(name: str, value: Any) -> bool:
-    match name:
-        case "init":
-            return value not in _INITS
-        case "weights":
-            # Known names have neither a suffix nor a folder.
-            return "." in value or os.path.basename(value) != value
-        case "content" | "style":
-            return bool(value)
-        case _:
-            return name in _WRITTEN_FILES and bool(value)
+def _is_path(field: dataclasses.Field[Any], value: Any) -> bool:
+    if field.metadata["file"] == "no" or not value:
+        return False
+    if field.name == "weights" and not set(value) & set("./\\"):
+        return False  # a known name has neither a suffix nor a folder
+    return value not in field.metadata["words"]
 
 
 def to_text(value: Any) -> str:

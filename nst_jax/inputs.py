@@ -11,13 +11,10 @@ import numpy as np
 from jaxtyping import Float32
 
 from nst_jax import images
-from nst_jax.config import Config, InputConfig
+from nst_jax.config import FIRST_IMAGES, Config, InputConfig
 from nst_jax.errors import RequestError
 
 Pixels = Float32[np.ndarray, "h w 3"]
-
-# First images that need no file of their own.
-_DRAWN = ("content", "noise", "blend")
 
 
 class Inputs(NamedTuple):
@@ -71,7 +68,7 @@ def paths(settings: InputConfig) -> dict[str, Path]:
     found = {"content": Path(settings.content)}
     for index, style in enumerate(settings.style, start=1):
         found["style" if len(settings.style) == 1 else f"style {index}"] = Path(style)
-    if settings.init not in (*_DRAWN, "style"):
+    if settings.init not in FIRST_IMAGES:
         found["init"] = Path(settings.init)
     return found
 
@@ -90,7 +87,7 @@ def _style(
 
 
 def _initial(shape: tuple[int, int], settings: InputConfig) -> Pixels | None:
-    if settings.init in _DRAWN:
+    if settings.init in FIRST_IMAGES and settings.init != "style":
         return None
     path = settings.style[0] if settings.init == "style" else settings.init
     if settings.init != "style" and not Path(path).exists():
