@@ -17,7 +17,6 @@ from PIL import Image, ImageCms
 # photographers' programs do.
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
 _FLAGS = ImageCms.Flags.BLACKPOINTCOMPENSATION
-_SPACES = {"L": "GRAY", "RGB": "RGB", "CMYK": "CMYK", "LAB": "Lab"}
 
 
 @functools.cache
@@ -30,30 +29,24 @@ def srgb() -> bytes:
 
 def to_srgb(image: Image.Image, profile: bytes | None) -> Image.Image:
     """An `RGB` image from one of the modes `L RGB CMYK LAB`."""
-    if profile:
-        # Not one type of exception: what fails is the parsing of foreign bytes.
-        with contextlib.suppress(Exception):
-            source = ImageCms.ImageCmsProfile(io.BytesIO(profile))
-            space = source.profile.xcolor_space.strip()
-            if (image.mode, space) == ("L", "RGB"):
-                image = image.convert("RGB")
-            if _SPACES[image.mode] == space:
-                return _converted(image, source)
+    if profile is None:
+        return image.convert("RGB")
+    if image.mode == "L" and _is_for_rgb(profile):
+        image = image.convert("RGB")
+    # Not one type of exception: what fails is the parsing of foreign bytes. Little
+    # CMS itself refuses a profile of another kind.
+    with contextlib.suppress(Exception):
+        converted = ImageCms.profileToProfile(
+            image,
+            ImageCms.ImageCmsProfile(io.BytesIO(profile)),
+            ImageCms.ImageCmsProfile(io.BytesIO(srgb())),
+            renderingIntent=_INTENT,
+            outputMode="RGB",
+            flags=_FLAGS,
+        )
+        if converted is not None:  # it is, when not asked to work in place
+            return converted
     return image.convert("RGB")
-
-
-def _converted(image: Image.Image, source: ImageCms.ImageCmsProfile) -> Image.Image:
-    converted = ImageCms.profileToProfile(
-        image,
-        source,
-        ImageCms.ImageCmsProfile(io.BytesIO(srgb())),
-        renderingIntent=_INTENT,
-        outputMode="RGB",
-        flags=_FLAGS,
-    )
-    if converted is None:
-        raise ValueError("only a conversion in place returns nothing")
-    return converted
 
 
 def wide_to_srgb(
@@ -62,24 +55,24 @@ def wide_to_srgb(
     """The same for 16 bits: grey or RGB by the number of channels."""
     import imagecodecs  # only 16-bit files need it
 
-    space = "gray" if samples.shape[-1] == 1 else "rgb"
-    if profile:
-        with contextlib.suppress(Exception):
-            # lcms would read past the samples of a picture of another kind.
-            described = profile[16:20].decode("ascii").strip().lower()
-            if (space, described) == ("gray", "rgb"):
-                samples, space = np.repeat(samples, 3, axis=-1), "rgb"
-            if space == described:
-                return imagecodecs.cms_transform(
-                    np.ascontiguousarray(
-                        samples[..., 0] if space == "gray" else samples
-                    ),
-                    profile,
-                    srgb(),
-                    colorspace=space,
-                    outcolorspace="rgb",
-                    intent=int(_INTENT),
-                    # Optimised, its curves are off by 0.7 % in the shadows.
-                    flags=int(_FLAGS | ImageCms.Flags.NOOPTIMIZE),
-                )
-    return samples if space == "rgb" else np.repeat(samples, 3, axis=-1)
+    coloured = samples if samples.shape[-1] == 3 else np.repeat(samples, 3, axis=-1)
+    if profile is None:
+        return coloured
+    is_grey = samples.shape[-1] == 1 and not _is_for_rgb(profile)
+    with contextlib.suppress(Exception):
+        return imagecodecs.cms_transform(
+            np.ascontiguousarray(samples[..., 0] if is_grey else coloured),
+            profile,
+            srgb(),
+            colorspace="gray" if is_grey else "rgb",
+            outcolorspace="rgb",
+            intent=int(_INTENT),
+            # Optimised, its curves are off by 0.7 % in the shadows.
+            flags=int(_FLAGS | ImageCms.Flags.NOOPTIMIZE),
+        )
+    return coloured
+
+
+def _is_for_rgb(profile: bytes) -> bool:
+    """Many a grey picture carries the profile of the program that made it grey."""
+    return profile[16:20] == b"RGB "

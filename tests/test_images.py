@@ -449,12 +449,17 @@ def test_grey_profiles(tmp_path):
 
 
 def test_an_rgb_profile_on_a_grey_picture(tmp_path):
+    primaries = (0.64, 0.33, 1, 0.3, 0.6, 1, 0.15, 0.06, 1)  # sRGB's
+    gamma = imagecodecs.cms_profile(
+        "rgb", whitepoint=(0.3127, 0.329, 1), primaries=primaries, gamma=1.4
+    )
     grey = RGB[..., 0]
-    data = saved(Image.fromarray(grey), "PNG", icc_profile=profiles.srgb())
-    assert_shows(read(data, tmp_path), grey)
-    extra = chunk(b"iCCP", b"profile\0\0" + zlib.compress(profiles.srgb()))
+    picture = read(saved(Image.fromarray(grey), "PNG", icc_profile=gamma), tmp_path)
+    assert_shows(picture, srgb_curve((grey / 255) ** 1.4), top=1, atol=2.5 / 255)
+    extra = chunk(b"iCCP", b"profile\0\0" + zlib.compress(gamma))
     picture = read(wide_png(WIDE[..., :1], extra), tmp_path)
-    assert_shows(picture, WIDE[..., 0], 65535, atol=2 / 65535)
+    expected = srgb_curve((WIDE[..., 0] / 65535) ** 1.4)
+    assert_shows(picture, expected, top=1, atol=1e-4)
 
 
 def cmyk_profile():
@@ -701,6 +706,7 @@ SUFFIXES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".bmp", ".PNG")
 RNG = np.random.default_rng(11)
 PIXELS = RNG.random((24, 31, 3), np.float32)
 ALPHA = RNG.random((24, 31), np.float32)
+ALPHA[:8] = 0  # what is hidden there is kept
 
 
 def written(tmp_path, suffix=".png", pixels=PIXELS, **options):
@@ -781,6 +787,7 @@ def test_srgb_profile_is_embedded(suffix, tmp_path):
             profile = image.info["icc_profile"]
         assert "sRGB" in ImageCms.getProfileName(io.BytesIO(profile))
         assert len(profile) < 1000
+        assert profile[24:28] == bytes((7, 208, 0, 1))  # not the time of writing
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)

@@ -1,5 +1,7 @@
 """The layer tables, their names, and what is said to a misspelt one."""
 
+import itertools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -22,7 +24,7 @@ def test_names_and_channels_are_the_papers(network):
 def test_each_layer_reads_the_one_before(network):
     rows = layers.table(network)
     assert rows[0].inputs == 3
-    for below, row in zip(rows[:-1], rows[1:], strict=True):
+    for below, row in itertools.pairwise(rows):
         if row.kind != "relu":
             assert row.inputs == below.channels
 
@@ -125,7 +127,7 @@ def test_weights_of_layers():
     ],
 )
 def test_bad_weights_of_layers(entries):
-    with pytest.raises(RequestError, match="NAME:WEIGHT|named twice"):
+    with pytest.raises(RequestError, match=r"NAME:WEIGHT|named twice"):
         layers.weighted(entries)
 
 
@@ -133,11 +135,10 @@ def test_bad_weights_of_layers(entries):
 @given(st.text(max_size=12))
 @pytest.mark.parametrize("repeat", [1, 2])
 def test_whatever_the_name_the_answer_is_one_line(repeat, text):
-    try:
-        for name in layers.weighted((text + "\n",) * repeat):
-            layers.canonical_name(name, "vgg19")
-    except RequestError as error:
-        assert len(str(error).splitlines()) == 1
+    entries = ("\n" + text,) * repeat
+    with pytest.raises(RequestError) as error:
+        layers.canonical_name(next(iter(layers.weighted(entries))), "vgg19")
+    assert len(str(error.value).splitlines()) == 1
 
 
 @pytest.mark.parametrize(

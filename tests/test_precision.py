@@ -102,7 +102,7 @@ def test_moments_and_losses_are_always_exact(order):
         return losses.style(gram, 0 * gram, "sum", 1)
 
     found = traced(order(term), jnp.ones((4, 5, 3)), jnp.ones((4, 5, 2)))
-    assert len(found) >= 3
+    assert len(found) >= 2
     assert {each.params["precision"] for each in found} == {HIGHEST}
 
 

@@ -69,8 +69,8 @@ def write(path: Path, canonical: Canonical) -> None:
             save_file(tensors, part, _metadata(canonical))
     except (OSError, SafetensorError) as error:
         raise RequestError(
-            f"cannot write the weights file {str(path)!r}: {brief(error)}; choose another "
-            "place or make room"
+            f"cannot write the weights file {str(path)!r}: {brief(error)}; choose "
+            "another place or make room"
         ) from error
 
 

@@ -63,8 +63,8 @@ def first_bytes(path: Path, count: int) -> bytes:
         if isinstance(error, RequestError):
             raise
         raise RequestError(
-            f"cannot read the weights file {str(path)!r}: {brief(error)}; check its name and "
-            "permissions"
+            f"cannot read the weights file {str(path)!r}: {brief(error)}; check its "
+            "name and permissions"
         ) from error
 
 

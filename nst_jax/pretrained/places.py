@@ -10,8 +10,8 @@ VARIABLE = "NST_JAX_WEIGHTS"
 
 def named_file() -> Path | None:
     """The single file that $NST_JAX_WEIGHTS names, if it names one."""
-    text = os.environ.get(VARIABLE, "")
-    return Path(text) if text and Path(text).is_file() else None
+    path = Path(os.environ.get(VARIABLE, "")).expanduser()
+    return path if path.is_file() else None
 
 
 def folders() -> tuple[Path, ...]:
@@ -19,7 +19,7 @@ def folders() -> tuple[Path, ...]:
     import platformdirs
 
     text = os.environ.get(VARIABLE, "")
-    named = (Path(text),) if text and named_file() is None else ()
+    named = (Path(text).expanduser(),) if text and named_file() is None else ()
     cache = Path(platformdirs.user_cache_dir("nst_jax", appauthor=False))
     return (*named, *_checkout(), cache / "weights")
 

@@ -78,6 +78,7 @@ class _Unpickler(pickle.Unpickler):
     def __init__(self, stream: io.BytesIO) -> None:
         super().__init__(stream)
         self._allowed = _allowed()
+        self.storages: dict[str, _Storage] = {}
 
     def find_class(self, module: str, name: str) -> Any:
         return self._allowed[f"{module} {name}"]
@@ -88,11 +89,16 @@ class _Unpickler(pickle.Unpickler):
             raise RequestError(
                 f"expected tensors, found {str(kind)[:40]!r} in the file"
             )
-        return _Storage(str(key), dtype, int(length))
+        storage = _Storage(str(key), dtype, int(length))
+        self.storages[storage.key] = storage
+        return storage
 
 
-def _unpickle(stream: io.BytesIO) -> Any:
-    """One pickle of the stream, after a look at every instruction of it."""
+def _unpickle(stream: io.BytesIO) -> tuple[Any, dict[str, _Storage]]:
+    """One pickle of the stream and the storages it names.
+
+    Every instruction of it is looked at before the first is carried out.
+    """
     start, allowed, known = stream.tell(), _allowed(), _INSTRUCTIONS.split()
     for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
         if opcode.name not in known or (
@@ -108,7 +114,8 @@ def _unpickle(stream: io.BytesIO) -> Any:
         if opcode.name == "LONG_BINPUT" and (argument or 0) > count:
             raise RequestError("expected a pickle, found one with a lying memo")
     stream.seek(start)
-    return _Unpickler(stream).load()
+    unpickler = _Unpickler(stream)
+    return unpickler.load(), unpickler.storages
 
 
 @contextlib.contextmanager
@@ -124,7 +131,7 @@ def zip_entries(path: Path) -> Iterator[Mapping[str, Entry]]:
         folder = names[0].removesuffix("data.pkl")
         if archive.getinfo(names[0]).file_size > _MAX_PICKLE:
             raise RequestError("expected a dictionary of tensors, found a large pickle")
-        tree = _unpickle(io.BytesIO(archive.read(names[0])))
+        tree, _ = _unpickle(io.BytesIO(archive.read(names[0])))
 
         def read(storage: _Storage) -> bytes:
             info = archive.getinfo(f"{folder}data/{storage.key}")
@@ -143,9 +150,7 @@ def legacy_entries(path: Path) -> Iterator[Mapping[str, Entry]]:
     """
     with path.open("rb") as file:
         head = io.BytesIO(file.read(_MAX_PICKLE))
-        _, _, _, tree, keys = (_unpickle(head) for _ in range(5))
-        tensors = _tensors(tree)
-        storages = {t.storage.key: t.storage for t in tensors.values()}
+        _, _, _, (tree, storages), (keys, _) = (_unpickle(head) for _ in range(5))
         places: dict[str, int] = {}
         position = head.tell()
         for key in keys:
