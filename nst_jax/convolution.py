@@ -129,7 +129,7 @@ def _windows(features: Any) -> Any:
     return features.reshape(height // 2, 2, width // 2, 2, channels)
 
 
-def _plain_max(features: Features) -> Features:
+def _plain_max(features: Features) -> Float[Array, "_ _ c"]:
     window = (2, 2, 1)
     return lax.reduce_window(
         features, -jnp.inf, lax.max, window, window, padding="VALID"

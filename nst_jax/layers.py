@@ -107,7 +107,7 @@ def weighted(entries: tuple[str, ...]) -> dict[str, float]:
                 f"got {entry!r}"
             )
         if name in weights:
-            raise RequestError(f"layer {name} is named twice")
+            raise RequestError(f"layer {name!r} is named twice")
         weights[name] = weight
     return weights
 

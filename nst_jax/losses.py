@@ -10,6 +10,7 @@ import math
 from typing import Literal
 
 import jax.numpy as jnp
+from jax import lax
 from jaxtyping import Array, Float
 
 from nst_jax.arrays import Features, Image, Scalar
@@ -34,7 +35,12 @@ def content(squares: Scalar, size: int, form: ContentForm) -> Scalar:
     (jcjohnson, TensorFlow's tutorial); `root` divides by 2 sqrt(c) sqrt(h w)
     (cysmith, titu1994).
     """
-    divisors = {"mean": size, "sum": 1, "half_sum": 2, "root": 2 * math.sqrt(size)}
+    divisors = {
+        "mean": float(size),
+        "sum": 1.0,
+        "half_sum": 2.0,
+        "root": 2 * math.sqrt(size),
+    }
     return squares / divisors[form]
 
 
@@ -53,7 +59,8 @@ def style(
     example, titu1994).
     """
     squares = jnp.sum((gram - target) ** 2, axis=(1, 2))
-    divisors = {"mean": gram.shape[-1] ** 2, "sum": 1, "image": 36 * pixels**2}
+    # Floats: the squares of large pictures do not fit 32-bit integers.
+    divisors = {"mean": gram.shape[-1] ** 2.0, "sum": 1.0, "image": 36.0 * pixels**2}
     return jnp.mean(squares) / divisors[reduction]
 
 
@@ -78,7 +85,7 @@ def total_variation(image: Image, form: VariationForm) -> Scalar:
     right = image[:, 1:] - image[:, :-1]
     below = image[1:] - image[:-1]
     if form == "absolute":
-        return jnp.sum(jnp.abs(right)) + jnp.sum(jnp.abs(below))
+        return _absolute_sum(right) + _absolute_sum(below)
     if form == "mean_squared":
         return jnp.mean(right**2) + jnp.mean(below**2)
     if form == "padded_squared":
@@ -86,11 +93,12 @@ def total_variation(image: Image, form: VariationForm) -> Scalar:
     if form == "nine_point":
         return _nine_point(image, right, below)
     inner = right[:-1] ** 2 + below[:, :-1] ** 2
-    if form == "squared":
-        return jnp.sum(inner) / 2
-    # The power's slope at zero is zero, but the chain rule would find 0 * inf.
-    moving = jnp.where(inner > 0, inner, 1)
-    return jnp.sum(jnp.where(inner > 0, moving**1.25, 0))
+    return jnp.sum(inner) / 2 if form == "squared" else jnp.sum(inner**1.25)
+
+
+def _absolute_sum(differences: Float[Array, "h w c"]) -> Scalar:
+    # JAX's slope of |d| at 0 is 1, which would push flat areas to one side.
+    return jnp.sum(differences * lax.stop_gradient(jnp.sign(differences)))
 
 
 def _nine_point(image: Image, right: Array, below: Array) -> Scalar:

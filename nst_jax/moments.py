@@ -31,8 +31,10 @@ def moments(features: Features, weight: Float[Array, "h w r"] | None = None) -> 
         count = jnp.full((1,), rows.shape[0], rows.dtype)
         return Moments(count, rows.sum(0)[None], second[None])
     share = weight.reshape(-1, weight.shape[-1])
-    first = jnp.einsum("nr,nc->rc", share, rows, precision=highest)
-    # One region at a time: all at once would hold `n r c` values.
+    # One region at a time: all at once would hold `n r c` values. Sums and not a
+    # product for the first: a product with one row adds up naively, and loses
+    # three digits on flat areas.
+    first = jnp.stack([(rows * region[:, None]).sum(0) for region in share.T])
     second = jnp.stack(
         [
             jnp.einsum("nc,nd->cd", rows * region[:, None], rows, precision=highest)

@@ -28,6 +28,10 @@ def plan(config: Config) -> Files:
     """The files that a run will write."""
     settings = config.output
     output = Path(settings.output)
+    if not output.name:
+        raise RequestError(
+            f"--output must be the name of a picture, got {settings.output!r}, a folder"
+        )
     every, steps = settings.save_every, config.solve.steps
     kept = range(every, steps, every) if every else range(0)
     return Files(

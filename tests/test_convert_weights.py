@@ -1,5 +1,6 @@
 """The commands: `python -m nst_jax.pretrained` and scripts/convert_weights.py."""
 
+import os
 import pathlib
 import subprocess
 import sys
@@ -109,6 +110,7 @@ def test_the_script_is_the_same_command(tmp_path):
         capture_output=True,
         text=True,
         cwd=tmp_path,
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
     )
     assert (ran.returncode, ran.stdout) == (2, "")
     assert ran.stderr.count("\n") == 1

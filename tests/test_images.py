@@ -15,9 +15,10 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from nst_jax import images, profiles
-from nst_jax.encode import SETTINGS_LIMIT
+from nst_jax import images
 from nst_jax.errors import RequestError
+from nst_jax.images import profiles
+from nst_jax.images.encode import SETTINGS_LIMIT
 
 LIMIT = 10**6
 posix = pytest.mark.skipif(os.name != "posix", reason="files that only POSIX has")

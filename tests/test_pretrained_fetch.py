@@ -65,9 +65,11 @@ def server(answer):
         running.daemon_threads = True
         thread = threading.Thread(target=running.serve_forever)
         thread.start()
-        yield f"http://127.0.0.1:{running.server_port}/vgg19.h5"
-        running.shutdown()
-        thread.join()
+        try:
+            yield f"http://127.0.0.1:{running.server_port}/vgg19.h5"
+        finally:
+            running.shutdown()
+            thread.join()
 
 
 def send(content, part=1.0):
@@ -161,6 +163,16 @@ def test_a_source_that_gives_something_else_is_not_believed(
         bring(row(url, b"y" * 1_000))
     assert rubbish(empty) == []
     assert "\n" not in str(refused.value)
+
+
+def test_where_only_an_md5_is_published_it_decides(empty, plain_http):
+    known = dataclasses.replace(row("", b"y" * 1_000), sha256="", md5="0123")
+    with (
+        server(send(b"z" * 1_000)) as url,
+        pytest.raises(RequestError, match="expected md5 0123"),
+    ):
+        bring(dataclasses.replace(known, url=url))
+    assert rubbish(empty) == []
 
 
 def test_only_https_is_spoken(empty):

@@ -17,13 +17,13 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from nst_jax import decode, encode
 from nst_jax.errors import RequestError
-from nst_jax.sampling import Filter as Filter
-from nst_jax.sampling import Rule as Rule
-from nst_jax.sampling import crop as crop
-from nst_jax.sampling import resize as resize
-from nst_jax.sampling import working_size as working_size
+from nst_jax.images import decode, encode
+from nst_jax.images.sampling import Filter as Filter
+from nst_jax.images.sampling import Rule as Rule
+from nst_jax.images.sampling import crop as crop
+from nst_jax.images.sampling import resize as resize
+from nst_jax.images.sampling import working_size as working_size
 
 # Some decoders take the whole file into memory, whatever its header says.
 _MAX_BYTES = 2**31

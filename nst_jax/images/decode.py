@@ -27,8 +27,8 @@ from PIL import (
     WebPImagePlugin,
 )
 
-from nst_jax import profiles
 from nst_jax.errors import RequestError
+from nst_jax.images import profiles
 
 Pixels = Float32[np.ndarray, "h w 3"]
 Alpha = Float32[np.ndarray, "h w"]

@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import UInt8, UInt16
 from PIL import Image, ImageFile, PngImagePlugin, TiffImagePlugin
 
-from nst_jax import profiles
+from nst_jax.images import profiles
 
 Samples = UInt8[np.ndarray, "h w c"] | UInt16[np.ndarray, "h w c"]
 
