@@ -162,7 +162,7 @@ class NetworkConfig:
         " Python package index, either in this order, or nowhere.",
     )
     offline: bool = setting(False, "Never touch the network.")
-    pooling: Literal["max", "avg"] = setting("max", "How blocks are joined.")
+    pooling: Literal["max", "avg"] = setting("avg", "How blocks are joined.")
     pool_rounding: Literal["floor", "ceil", "same"] = setting(
         "floor",
         "An odd last row or column: dropped (floor), or pooled from what there"
@@ -198,14 +198,14 @@ class ObjectiveConfig:
         "Squared differences of features: their mean, sum, half the sum, or"
         " the sum over 2 sqrt(channels * positions).",
     )
-    style_weight: float = setting(1.0, "Weight of the style terms.", low=0)
+    style_weight: float = setting(60.0, "Weight of the style terms.", low=0)
     style_layers: tuple[str, ...] = setting(
         ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
         "Layers that hold the style, each with its weight: relu1_1:0.2.",
     )
     style_loss: Literal["gram"] = setting("gram", "Which statistic is the style.")
     gram_division: Literal["none", "positions", "elements"] = setting(
-        "positions", "What a Gram matrix is divided by: nothing, h*w, or c*h*w."
+        "elements", "What a Gram matrix is divided by: nothing, h*w, or c*h*w."
     )
     style_reduction: Literal["mean", "sum", "image"] = setting(
         "mean",
@@ -217,14 +217,14 @@ class ObjectiveConfig:
         "Share of each style, one for all or one each; made to sum to one.",
         low=0,
     )
-    tv_weight: float = setting(0.0, "Weight of the total variation.", low=0)
+    tv_weight: float = setting(5.0, "Weight of the total variation.", low=0)
     tv_loss: Literal[
         "absolute", "squared", "mean_squared", "padded_squared", "nine_point", "power"
     ] = setting(
         "mean_squared", "Form of the total variation (docs: losses.total_variation)."
     )
     tv_range: float = setting(
-        1.0,
+        255.0,
         "Range of pixel values in the total variation: 1, or 255 as Caffe's.",
         low=1,
         high=65536,

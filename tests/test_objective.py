@@ -15,7 +15,9 @@ SETTINGS = ObjectiveConfig(
     content_layers=("relu2_2:0.5", "conv2_1"),
     style_weight=3.0,
     style_layers=("relu1_1", "relu3_1:0.25"),
+    gram_division="positions",
     tv_weight=0.5,
+    tv_range=1.0,
 )
 
 

@@ -23,9 +23,12 @@ OBJECTIVE = ObjectiveConfig(
     content_layers=("relu2_2",),
     style_layers=("relu1_1", "relu2_1", "relu3_1"),
     style_weight=10.0,
+    gram_division="positions",
     tv_weight=0.1,
+    tv_range=1.0,
 )
 CONFIG = Config(
+    network=NetworkConfig(pooling="max"),
     objective=OBJECTIVE,
     optimizer=OptimizerConfig(optimizer="adam", learning_rate=0.02),
     solve=SolveConfig(steps=5),
