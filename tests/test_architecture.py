@@ -1,0 +1,108 @@
+"""Imports go one way, and each room knows only what it should."""
+
+import ast
+import sys
+from pathlib import Path
+
+import pytest
+
+import nst_jax
+
+ROOT = Path(nst_jax.__file__).parent
+# From the inside outwards: a room imports only rooms that stand before it.
+ORDER = [
+    "errors",
+    "layers",
+    "config",
+    "arrays",
+    "convolution",
+    "vgg",
+    "moments",
+    "losses",
+    "targets",
+    "objective",
+    "optimizers",
+    "solve",
+    "devices",
+    "transfer",
+    "memory",
+    "images",
+    "pretrained",
+    "inputs",
+    "flagfile",
+    "record",
+    "metrics",
+    "progress",
+    "usage",
+    "flags",
+    "job",
+    "run",
+]
+# Packages that only some rooms may know.
+RESERVED = {
+    "PIL": {"images"},
+    "imagecodecs": {"images"},
+    "absl": {"flags"},
+    "tqdm": {"progress", "pretrained"},
+    "h5py": {"pretrained"},
+    "scipy": {"pretrained"},
+    "safetensors": {"pretrained"},
+    "filelock": {"pretrained"},
+    "platformdirs": {"pretrained"},
+    "flax": {"vgg"},
+    "optax": {"optimizers"},
+    "jax": set(ORDER[3:15]) | {"pretrained", "job"},
+}
+
+
+def imported(path):
+    """Every module that a file imports, wherever in it."""
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from (name.name for name in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{name.name}" for name in node.names)
+
+
+def rooms():
+    for path in sorted(ROOT.rglob("*.py")):
+        room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+        if room != "__init__":
+            yield room, path
+
+
+def test_every_room_is_on_the_map():
+    assert {room for room, _ in rooms()} == set(ORDER)
+    text = (ROOT.parent / "ARCHITECTURE.md").read_text()
+    missing = [room for room in ORDER if f"`{room}.py`" not in text]
+    assert [room for room in missing if f"`{room}/`" not in text] == []
+
+
+@pytest.mark.parametrize(
+    ("room", "path"), list(rooms()), ids=lambda value: getattr(value, "name", value)
+)
+def test_imports_point_inwards(room, path):
+    for name in imported(path):
+        top, *rest = name.split(".")
+        if top == "nst_jax":
+            other = rest[0] if rest else ""
+            if other in ORDER and other != room:
+                assert ORDER.index(other) < ORDER.index(room), name
+        else:
+            assert room in RESERVED.get(top, {room}), name
+            assert "_src" not in rest, f"{name} is private"
+
+
+@pytest.mark.parametrize("room", ["errors", "layers", "config"])
+def test_settings_need_the_standard_library_only(room):
+    for name in imported(ROOT / f"{room}.py"):
+        top = name.partition(".")[0]
+        assert top == "nst_jax" or top in sys.stdlib_module_names
+
+
+def test_config_stops_at_the_composing_rooms():
+    inner = ORDER[ORDER.index("arrays") : ORDER.index("objective")]
+    for room, path in rooms():
+        if room in inner:
+            assert "nst_jax.config" not in set(imported(path))
