@@ -37,8 +37,8 @@ def _bar(steps: int) -> Watch:
             bar.set_description("stylizing", refresh=False)
             bar.reset(steps)
             bar.n = bar.initial = step
+        bar.set_postfix_str(f"loss {total:.4g}", refresh=False)
         bar.update(step - bar.n)
-        bar.set_postfix_str(f"loss {total:.4g}")
 
     return Watch(show, bar.close)
 

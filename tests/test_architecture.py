@@ -11,32 +11,10 @@ import nst_jax
 ROOT = Path(nst_jax.__file__).parent
 # From the inside outwards: a room imports only rooms that stand before it.
 ORDER = [
-    "errors",
-    "layers",
-    "config",
-    "arrays",
-    "convolution",
-    "vgg",
-    "moments",
-    "losses",
-    "targets",
-    "objective",
-    "optimizers",
-    "solve",
-    "devices",
-    "transfer",
-    "memory",
-    "images",
-    "pretrained",
-    "inputs",
-    "flagfile",
-    "record",
-    "metrics",
-    "progress",
-    "usage",
-    "flags",
-    "job",
-    "run",
+    *("errors", "layers", "config", "arrays", "convolution", "vgg", "moments"),
+    *("losses", "targets", "objective", "optimizers", "solve", "devices"),
+    *("transfer", "memory", "images", "pretrained", "inputs", "flagfile", "record"),
+    *("metrics", "progress", "usage", "flags", "job", "run"),
 ]
 # Packages that only some rooms may know.
 RESERVED = {
