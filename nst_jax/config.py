@@ -122,8 +122,8 @@ class InputConfig:
     noise: Literal["uniform", "normal"] = setting("uniform", "Distribution of noise.")
     noise_amplitude: float = setting(
         20 / 255,
-        "Half width of uniform noise, deviation of normal noise (image 0..1)"
-        " around mid-grey, or around the content with --init=blend.",
+        "Half width of uniform noise, deviation of normal noise, about the network's"
+        " mean colour (image 0..1).",
         low=0,
         high=1,
     )
@@ -221,7 +221,8 @@ class ObjectiveConfig:
     tv_loss: Literal[
         "absolute", "squared", "mean_squared", "padded_squared", "nine_point", "power"
     ] = setting(
-        "mean_squared", "Form of the total variation (docs: losses.total_variation)."
+        "mean_squared",
+        "Form of the total variation; nst_jax/losses.py has the formulas.",
     )
     tv_range: float = setting(
         255.0,

@@ -5,6 +5,7 @@ optimises and writes. Exit status: 0 done, 2 the request was wrong, 1 it broke
 while running, 130 or 143 interrupted with the picture kept.
 """
 
+import logging
 import os
 import sys
 from collections.abc import Sequence
@@ -60,6 +61,8 @@ def _prepare_jax(config: Config) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if config.output.device.partition(":")[0] == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    # It would tell of an unused GPU in its own words; ours name the remedy.
+    logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)
 
 
 if __name__ == "__main__":

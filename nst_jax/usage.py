@@ -67,6 +67,8 @@ def _spelling(field: dataclasses.Field[Any]) -> str:
     if get_origin(kind) is tuple:
         kind, many = get_args(kind)[0], ",..."
     word = "CHOICE" if get_origin(kind) is Literal else _KINDS[kind]
+    if field.metadata["file"] != "no":
+        word = "FILE"
     return f"--{field.name}={word}{many}"
 
 
