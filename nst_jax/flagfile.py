@@ -90,8 +90,9 @@ def summary(text: str) -> str:
 
 
 def recorded(field: dataclasses.Field[Any]) -> bool:
-    """Whether a setting is kept inside a picture: not what a run may overwrite."""
-    return bool(field.metadata["stored"]) and field.metadata["file"] != "written"
+    """Whether a setting is kept inside a picture: nothing of this machine or a run."""
+    stored = field.metadata["stored"] == "always"
+    return stored and field.metadata["file"] != "written"
 
 
 def dump(config: Config, *, folders: bool, comments: Sequence[str] = ()) -> str:
@@ -110,7 +111,8 @@ def dump(config: Config, *, folders: bool, comments: Sequence[str] = ()) -> str:
     for name, group in groups(Config).items():
         rows += ["", f"# {heading(group)}"]
         for field in dataclasses.fields(group):
-            if recorded(field) or (folders and field.metadata["stored"]):
+            beside = folders and field.metadata["stored"] != "never"
+            if recorded(field) or beside:
                 value = _moved(field, values[name][field.name], folders)
                 rows.append(f"--{field.name}={to_text(value)}")
     text = "\n".join(rows) + "\n"

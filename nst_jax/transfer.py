@@ -56,7 +56,7 @@ def stylize(
     early, with the image it has, when it returns False.
     """
     config = config or Config()
-    pace = functools.partial(_whole_rows, config.output.log_every)
+    pace = functools.partial(_whole_rows, config.solve.log_every)
     for progress in steps(content, style, weights, config, initial=initial, pace=pace):
         if callback and callback(progress) is False:
             break
@@ -81,7 +81,7 @@ def steps(
         problem,
         _checked(initial, "initial"),
         steps=config.solve.steps,
-        log_every=config.output.log_every,
+        log_every=config.solve.log_every,
         pace=pace,
     )
 
