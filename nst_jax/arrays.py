@@ -4,7 +4,7 @@ Dimension letters, the same everywhere: `h w` rows and columns, `c d` channels,
 `r` regions. Images are float32 sRGB in 0..1; only `convolution` knows a batch.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from jax import Array
 from jaxtyping import Float
@@ -58,6 +58,6 @@ class LossTerms(NamedTuple):
     tv: Scalar
 
     @property
-    def total(self) -> Scalar:
-        """The value that is minimised: every term, nothing hidden."""
+    def total(self) -> Any:
+        """The value that is minimised, a scalar: every term, nothing hidden."""
         return sum((*self.content.values(), *self.style.values()), start=self.tv)

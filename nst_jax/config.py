@@ -242,8 +242,6 @@ class ObjectiveConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        for name in ("content_layers", "style_layers"):
-            layers.weighted(getattr(self, name))
         if not sum(self.style_weights) > 0:
             raise RequestError(
                 f"style_weights must have a positive sum, got {self.style_weights}"
@@ -274,7 +272,10 @@ class OptimizerConfig:
     beta1: float = setting(0.9, "Adam: decay of the mean.", low=0, high=0.999999)
     beta2: float = setting(0.99, "Adam: decay of the square.", low=0, high=0.999999)
     epsilon: float = setting(
-        1e-8, "Added to the root of squares: adam, rmsprop, adagrad.", low=1e-30
+        1e-8,
+        "Added to the root of the squares (adam), or to the squares under the root"
+        " (rmsprop, adagrad).",
+        low=1e-30,
     )
     decay: float = setting(0.9, "RMSprop: decay of the square.", low=0, high=0.999999)
     momentum: float = setting(0.0, "RMSprop and sgd: momentum.", low=0, high=0.999999)
@@ -296,6 +297,13 @@ class OptimizerConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if self.optimizer == "lbfgs" and (
+            self.schedule != "constant" or self.warmup_steps
+        ):
+            raise RequestError(
+                "schedule and warmup_steps are not for optimizer lbfgs, whose line "
+                "search finds each step; choose another optimizer"
+            )
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -364,5 +372,4 @@ class Config:
                 f"got {shares}"
             )
         for names in (self.objective.content_layers, self.objective.style_layers):
-            for name in layers.weighted(names):
-                layers.canonical_name(name, self.network.network)
+            layers.weighted(names, self.network.network)

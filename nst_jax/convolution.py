@@ -65,10 +65,16 @@ def pool(
     if kind == "max":
         padded = jnp.pad(features, odd, constant_values=-jnp.inf)
         return _plain_max(padded) if plain else _max_of_windows(_windows(padded))
-    counts = np.pad(np.ones((height, width, 1), np.float32)[: features.shape[0]], odd)
-    counts = counts[:, : features.shape[1] + odd[1][1]]
     sums = _windows(jnp.pad(features, odd)).sum((1, 3))
-    return sums / _windows(counts).sum((1, 3))
+    rows, columns = (_shares(length, rounding) for length in (height, width))
+    return sums * rows[:, None, None] * columns[None, :, None]
+
+
+def _shares(length: int, rounding: Rounding) -> np.ndarray:
+    """One over the number of values that each window has along one axis."""
+    whole, odd = divmod(length, 2)
+    single = odd if rounding != "floor" else 0
+    return np.asarray([0.5] * whole + [1.0] * single, np.float32)
 
 
 def _correlate(

@@ -9,6 +9,7 @@ import re
 import shutil
 
 import jax
+import jax.numpy as jnp
 
 from nst_jax.convolution import Precision
 from nst_jax.errors import RequestError
@@ -25,14 +26,26 @@ def pick(name: str) -> jax.Device:
             f"several (gpu:1), got {name!r}"
         )
     kind, number = match.group(1), int(match.group(2) or 0)
-    try:
-        found = jax.devices() if kind == "auto" else jax.devices(kind)
-    except RuntimeError:
-        found = []
+    found = _seen(None if kind == "auto" else kind)
     if number >= len(found):
-        there = ", ".join(f"{d.platform}:{d.id}" for d in jax.devices())
-        raise RequestError(f"device {name} is not there; JAX sees {there}")
+        there = ", ".join(f"{d.platform}:{d.id}" for d in _seen(None)) or "no device"
+        raise RequestError(
+            f"device {name} is not there; JAX sees {there} (JAX_PLATFORMS="
+            f"{os.environ.get('JAX_PLATFORMS', '')})"
+        )
     return found[number]
+
+
+def current() -> jax.Device:
+    """The device that new arrays are put on."""
+    return jnp.zeros(()).devices().pop()
+
+
+def _seen(platform: str | None) -> list[jax.Device]:
+    try:
+        return jax.devices(platform)
+    except (RuntimeError, AssertionError):  # not there, or it does not start
+        return []
 
 
 def describe(device: jax.Device) -> str:
@@ -43,13 +56,13 @@ def describe(device: jax.Device) -> str:
     return f"{device.device_kind} ({device.platform}:{device.id})"
 
 
-def precision(asked: str, device: jax.Device | None = None) -> Precision:
+def precision(asked: str, device: jax.Device) -> Precision:
     """What the network's products are made in, on this device, when `asked` so.
 
     `auto` is each device's own habit; `tf32` exists on GPUs only and is float32
     elsewhere.
     """
-    platform = (device or jax.devices()[0]).platform
+    platform = device.platform
     if asked == "auto":
         asked = {"cpu": "float32", "gpu": "tf32", "tpu": "mixed"}.get(
             platform, "float32"
@@ -63,7 +76,7 @@ def warning(device: jax.Device) -> str | None:
     """What to install when this machine has an NVIDIA GPU that JAX cannot use."""
     if device.platform != "cpu" or not shutil.which("nvidia-smi"):
         return None
-    if any(other.platform == "gpu" for other in jax.devices()):
+    if any(other.platform == "gpu" for other in _seen(None)):
         return None
     return (
         "this machine has an NVIDIA GPU that JAX cannot use; to use it: "

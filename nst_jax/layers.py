@@ -88,26 +88,27 @@ def canonical_name(name: str, network: Network) -> str:
     )
 
 
-def weighted(entries: tuple[str, ...]) -> dict[str, float]:
-    """Layer names with their weights, from entries such as `relu4_2:0.5`.
+def weighted(entries: tuple[str, ...], network: Network) -> dict[str, float]:
+    """Layers of a network with their weights, from entries such as `relu4_2:0.5`.
 
-    >>> weighted(("relu1_1", "relu2_1:0.5"))
+    >>> weighted(("relu1_1", "block2_conv1:0.5"), "vgg19")
     {'relu1_1': 1.0, 'relu2_1': 0.5}
     """
     weights: dict[str, float] = {}
     for entry in entries:
-        name, colon, number = entry.partition(":")
+        spelling, colon, number = entry.partition(":")
         try:
             weight = float(number) if colon else 1.0
         except ValueError:
             weight = math.nan
-        if not (name and 0 <= weight < math.inf):
+        if not (spelling and 0 <= weight < 3e38):
             raise RequestError(
                 f"a layer is written NAME or NAME:WEIGHT with a weight of at least 0, "
                 f"got {entry!r}"
             )
+        name = canonical_name(spelling, network)
         if name in weights:
-            raise RequestError(f"layer {name!r} is named twice")
+            raise RequestError(f"layer {name} is named twice, in {entry!r} again")
         weights[name] = weight
     return weights
 

@@ -64,10 +64,33 @@ def style(
     return jnp.mean(squares) / divisors[reduction]
 
 
-def total_variation(image: Image, form: VariationForm) -> Scalar:
+def variations(image: Image, form: VariationForm) -> Float[Array, "2"]:
+    """The sums over neighbours that `total_variation` finishes.
+
+    With dx, dy the differences to the right and to the lower neighbour, they are
+    sums of dx and of dy terms, except for `nine_point` (sides, then diagonals)
+    and the two forms that couple dx and dy at a pixel (all in the first).
+    """
+    right = image[:, 1:] - image[:, :-1]
+    below = image[1:] - image[:-1]
+    if form == "absolute":
+        return jnp.stack([_absolute_sum(right), _absolute_sum(below)])
+    if form in ("mean_squared", "padded_squared"):
+        return jnp.stack([jnp.sum(right**2), jnp.sum(below**2)])
+    if form == "nine_point":
+        sides = jnp.sum(right**2) + jnp.sum(below**2)
+        return jnp.stack([sides, _diagonal_sum(image)])
+    inner = right[:-1] ** 2 + below[:, :-1] ** 2
+    both = jnp.sum(inner) if form == "squared" else jnp.sum(inner**1.25)
+    return jnp.stack([both, jnp.zeros_like(both)])
+
+
+def total_variation(
+    sums: Float[Array, "2"], shape: tuple[int, ...], form: VariationForm
+) -> Scalar:
     """How much neighbouring pixels differ, in one of the forms in use.
 
-    With dx, dy the differences to the right and to the lower neighbour:
+    `sums` are those of `variations` over a picture of `shape` h w c:
 
     - `absolute`: sum |dx| + sum |dy| (neural-style-pt, TensorFlow's tutorial);
     - `squared`: half the sum of dx^2 + dy^2 over the (h-1) x (w-1) pixels that
@@ -82,18 +105,25 @@ def total_variation(image: Image, form: VariationForm) -> Scalar:
     - `power`: the sum of (dx^2 + dy^2)^1.25 over the pixels that have both
       (Mahendran and Vedaldi, 2015, beta = 2.5; Keras' example).
     """
-    right = image[:, 1:] - image[:, :-1]
-    below = image[1:] - image[:-1]
-    if form == "absolute":
-        return _absolute_sum(right) + _absolute_sum(below)
-    if form == "mean_squared":
-        return jnp.mean(right**2) + jnp.mean(below**2)
-    if form == "padded_squared":
-        return (jnp.sum(right**2) + jnp.sum(below**2)) / image.size
-    if form == "nine_point":
-        return _nine_point(image, right, below)
-    inner = right[:-1] ** 2 + below[:, :-1] ** 2
-    return jnp.sum(inner) / 2 if form == "squared" else jnp.sum(inner**1.25)
+    height, width, channels = (float(length) for length in shape)
+    pixels = height * width
+    factors = {
+        "absolute": (1.0, 1.0),
+        "squared": (0.5, 0.0),
+        # A single row or column has no differences: its sum is zero already.
+        "mean_squared": (
+            1 / (height * max(width - 1, 1) * channels),
+            1 / (max(height - 1, 1) * width * channels),
+        ),
+        "padded_squared": (1 / (pixels * channels), 1 / (pixels * channels)),
+        "nine_point": (
+            2 / 3 / (pixels * channels),
+            1 / 6 / ((height + 1) * (width + 1) * channels),
+        ),
+        "power": (1.0, 0.0),
+    }
+    first, second = factors[form]
+    return first * sums[0] + second * sums[1]
 
 
 def _absolute_sum(differences: Float[Array, "h w c"]) -> Scalar:
@@ -101,11 +131,8 @@ def _absolute_sum(differences: Float[Array, "h w c"]) -> Scalar:
     return jnp.sum(differences * lax.stop_gradient(jnp.sign(differences)))
 
 
-def _nine_point(image: Image, right: Array, below: Array) -> Scalar:
-    height, width, channels = image.shape
+def _diagonal_sum(image: Image) -> Scalar:
     bordered = jnp.pad(image, ((1, 1), (1, 1), (0, 0)), "edge")
     falling = bordered[1:, 1:] - bordered[:-1, :-1]
     rising = bordered[1:, :-1] - bordered[:-1, 1:]
-    axes = (jnp.sum(right**2) + jnp.sum(below**2)) / (height * width)
-    diagonals = jnp.sum(falling**2 + rising**2) / ((height + 1) * (width + 1))
-    return 2 * (axes / 3 + diagonals / 12) / channels
+    return jnp.sum(falling**2) + jnp.sum(rising**2)

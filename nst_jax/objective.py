@@ -6,9 +6,11 @@
 `finish`.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import jax.numpy as jnp
+from jaxtyping import Array, Float
 
 from nst_jax import config, layers, losses, moments, vgg
 from nst_jax.arrays import (
@@ -49,12 +51,12 @@ class Parts(NamedTuple):
 
     content: dict[str, Scalar]
     style: dict[str, Moments]
-    tv: Scalar
+    tv: Float[Array, "2"] | None
 
 
 def recipe(settings: config.ObjectiveConfig, forward: vgg.Forward) -> Recipe:
     """The static half of an objective; what has no weight is not computed."""
-    factors = weights(settings, forward.network)
+    factors = _factors(settings, forward.network)
     return Recipe(
         forward=forward,
         content_layers=tuple(name for name, w in factors.content.items() if w),
@@ -62,25 +64,27 @@ def recipe(settings: config.ObjectiveConfig, forward: vgg.Forward) -> Recipe:
         style_layers=tuple(name for name, w in factors.style.items() if w),
         gram_division=settings.gram_division,
         style_reduction=settings.style_reduction,
-        tv_loss=settings.tv_loss if settings.tv_weight else None,
+        tv_loss=settings.tv_loss if factors.tv else None,
         tv_range=settings.tv_range,
     )
 
 
 def weights(settings: config.ObjectiveConfig, network: layers.Network) -> LossTerms:
     """The factor of every term, in the shape of the terms themselves."""
+    arrays: LossTerms = jax.tree.map(jnp.float32, _factors(settings, network))
+    return arrays
 
-    def factors(entries: tuple[str, ...], weight: float) -> dict[str, Scalar]:
-        return {
-            layers.canonical_name(name, network): jnp.float32(weight * share)
-            for name, share in layers.weighted(entries).items()
-        }
 
-    return LossTerms(
-        content=factors(settings.content_layers, settings.content_weight),
-        style=factors(settings.style_layers, settings.style_weight),
-        tv=jnp.float32(settings.tv_weight),
+def _factors(settings: config.ObjectiveConfig, network: layers.Network) -> Any:
+    """The same as plain numbers."""
+    content = layers.weighted(settings.content_layers, network)
+    style = layers.weighted(settings.style_layers, network)
+    numbers: Any = (
+        {name: settings.content_weight * weight for name, weight in content.items()},
+        {name: settings.style_weight * weight for name, weight in style.items()},
+        settings.tv_weight,
     )
+    return LossTerms(*numbers)
 
 
 def parts(how: Recipe, problem: Problem, image: Image) -> Parts:
@@ -96,15 +100,17 @@ def parts(how: Recipe, problem: Problem, image: Image) -> Parts:
             for name in how.content_layers
         },
         style={name: moments.moments(found[name]) for name in how.style_layers},
-        tv=losses.total_variation(image * how.tv_range, how.tv_loss)
+        tv=losses.variations(image * how.tv_range, how.tv_loss)
         if how.tv_loss
-        else jnp.float32(0),
+        else None,
     )
 
 
-def finish(how: Recipe, problem: Problem, sums: Parts, pixels: int) -> LossTerms:
-    """The weighted terms, from the sums over all `pixels` of a picture."""
-    goal, weight = problem.targets, problem.weights
+def finish(
+    how: Recipe, problem: Problem, sums: Parts, shape: tuple[int, ...]
+) -> LossTerms:
+    """The weighted terms, from the sums over a whole picture of `shape` h w c."""
+    goal, weight, nothing = problem.targets, problem.weights, jnp.float32(0)
     content = {
         name: losses.content(squares, goal.content[name].size, how.content_loss)
         for name, squares in sums.content.items()
@@ -114,19 +120,22 @@ def finish(how: Recipe, problem: Problem, sums: Parts, pixels: int) -> LossTerms
             moments.gram_matrix(sums.style[name], how.gram_division),
             goal.style[name],
             how.style_reduction,
-            pixels,
+            shape[0] * shape[1],
         )
         for name in how.style_layers
     }
-    nothing = jnp.float32(0)
+    variation = (
+        losses.total_variation(sums.tv, shape, how.tv_loss)
+        if sums.tv is not None and how.tv_loss
+        else nothing
+    )
     return LossTerms(
         content={n: w * content.get(n, nothing) for n, w in weight.content.items()},
         style={n: w * style.get(n, nothing) for n, w in weight.style.items()},
-        tv=weight.tv * sums.tv,
+        tv=weight.tv * variation,
     )
 
 
 def terms(how: Recipe, problem: Problem, image: Image) -> LossTerms:
     """The weighted terms of the objective at an image."""
-    height, width, _ = image.shape
-    return finish(how, problem, parts(how, problem, image), height * width)
+    return finish(how, problem, parts(how, problem, image), image.shape)

@@ -1,9 +1,9 @@
 """The loop: chunks of steps on the device, control between them.
 
 A chunk is one `while_loop` whose length is an argument, so that one executable
-serves every length and nothing is fetched inside. It ends early when the loss
-or its gradient stops being finite; the last image that had a finite loss
-travels along. The objective and the optimiser are arguments.
+serves every length and nothing is fetched inside. It ends early when the loss,
+its gradient or the image stops being finite; the last image that had a finite
+loss travels along. The objective and the optimiser are arguments.
 """
 
 import math
@@ -12,12 +12,11 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
-import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int
 
 from nst_jax.arrays import Image, LossTerms, Scalar
-from nst_jax.optimizers import Optimizer
+from nst_jax.optimizers import Optimizer, Step
 
 # (problem, image) -> terms; the problem is a pytree that `solve` hands through.
 ObjectiveFn = Callable[[Any, Image], LossTerms]
@@ -28,7 +27,7 @@ class State(NamedTuple):
 
     image: Image
     opt_state: Any
-    step: Int[Array, ""]
+    step: Int[Array, ""]  # updates so far
     good: Image  # the last image whose loss was finite
 
 
@@ -43,26 +42,32 @@ class Info(NamedTuple):
 class Progress(NamedTuple):
     """Where a run stands between two chunks.
 
-    `image` is on the device and valid until the next one is asked for.
+    The state is on the device and valid until the next progress is asked for.
+    After a divergence it is that of the last good image.
     """
 
     step: int
-    image: Image | np.ndarray
-    value: float  # the total: at this image if `terms` is there, else one step ago
-    terms: LossTerms | None
+    state: State
+    value: float  # the total, at this image if `terms` is there, else one step ago
+    terms: LossTerms | None  # on the host
     is_finite: bool
+
+    @property
+    def image(self) -> Image:
+        """The image to keep."""
+        return self.state.image
 
 
 class Solver(NamedTuple):
-    """The compiled pieces of a loop; each compiles once for each image shape."""
+    """The pieces of a loop; what is compiled, compiles once for each image shape."""
 
     init: Callable[[Image], State]
     chunk: jax.stages.Wrapped  # (problem, state, last step) -> (State, Info)
-    terms: Callable[[Any, Image], LossTerms]
+    terms: ObjectiveFn
 
 
 def make(objective: ObjectiveFn, optimizer: Optimizer) -> Solver:
-    """The solver of an objective: the one place where anything is jitted."""
+    """The solver of an objective, which is jitted already."""
 
     def init(image: Image) -> State:
         # Copies, because a chunk takes its state's buffers over; the type is named,
@@ -80,52 +85,66 @@ def make(objective: ObjectiveFn, optimizer: Optimizer) -> Solver:
 
         def advance(carry: tuple[State, Info]) -> tuple[State, Info]:
             state, _ = carry
-            new = optimizer.step(loss, state.image, state.opt_state)
-            fine = jnp.isfinite(new.value) & jnp.isfinite(new.grad_norm)
-            good = jnp.where(fine, state.image, state.good)
-            step = state.step + fine.astype(jnp.int32)
-            return (
-                State(new.image, new.opt_state, step, good),
-                Info(new.value, new.grad_norm, fine),
-            )
+            return _guarded(state, optimizer.step(loss, state.image, state.opt_state))
 
         return lax.while_loop(goes_on, advance, (state, _unknown()))
 
-    return Solver(init, jax.jit(chunk, donate_argnums=1), jax.jit(objective))
-
-
-def _unknown() -> Info:
-    return Info(jnp.float32(0), jnp.float32(0), jnp.bool_(True))
+    return Solver(init, jax.jit(chunk, donate_argnums=1), objective)
 
 
 def run(
     solver: Solver,
     problem: Any,
-    image: Image,
+    state: State,
     *,
     steps: int,
     log_every: int,
     pace: Callable[[int], int],
 ) -> Iterator[Progress]:
-    """Yields the start, then the state after each chunk, the last step included.
+    """Yields the start, then where it stands after each chunk, the last included.
 
-    `pace(step)` says how many steps the next chunk may take. Chunks also end
-    where a row of the log is due, and there the terms are computed. A run whose
-    loss stops being finite yields the last good image once more and ends.
+    `pace(step)` says how many steps the next chunk may take. With `log_every`
+    above zero, chunks also end where a row of the log is due, and there, as at
+    the start, the terms are computed; they always are at the end. A run whose
+    loss, gradient or image stops being finite yields the last good one and ends.
     """
-    state, info = solver.init(image), _unknown()
-    step, row = 0, 0
+    step = int(state.step)
+    info = _unknown()._replace(value=jnp.float32(jnp.nan))
     while True:
-        # The terms are computed where a row of the log is due, and at the end.
-        terms = solver.terms(problem, state.image) if step == row else None
+        due = step == steps or (log_every > 0 and step % log_every == 0)
+        terms = jax.device_get(solver.terms(problem, state.image)) if due else None
         value = float(terms.total) if terms else float(info.value)
-        if not (math.isfinite(value) and info.is_finite):
-            yield Progress(max(step - 1, 0), state.good, value, terms, False)
+        if not info.is_finite:
+            yield Progress(step, state, value, None, False)
             return
-        yield Progress(step, state.image, value, terms, True)
-        if step == steps:
+        if terms and not math.isfinite(value):
+            step = max(step - 1, 0)
+            before = state._replace(image=state.good, step=jnp.int32(step))
+            yield Progress(step, before, value, None, False)
             return
-        row = min(steps, (step // log_every + 1) * log_every)
-        last = min(row, step + max(1, pace(step)))
+        yield Progress(step, state, value, terms, True)
+        if step >= steps:
+            return
+        row = (step // log_every + 1) * log_every if log_every else steps
+        last = min(row, steps, step + max(1, pace(step)))
         state, info = solver.chunk(problem, state, jnp.int32(last))
         step = int(state.step)
+
+
+def _guarded(state: State, new: Step) -> tuple[State, Info]:
+    """The next state, or the one of the last good image if anything is not finite."""
+    came_well = jnp.isfinite(new.value) & jnp.isfinite(new.grad_norm)
+    goes_well = came_well & jnp.isfinite(new.image).all()
+    good = jnp.where(came_well, state.image, state.good)
+    moved = goes_well.astype(jnp.int32) - (~came_well).astype(jnp.int32)
+    after = State(
+        image=jnp.where(goes_well, new.image, good),
+        opt_state=new.opt_state,
+        step=jnp.maximum(state.step + moved, 0),
+        good=good,
+    )
+    return after, Info(new.value, new.grad_norm, goes_well)
+
+
+def _unknown() -> Info:
+    return Info(jnp.float32(0), jnp.float32(0), jnp.bool_(True))

@@ -13,7 +13,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float
 
-from nst_jax import devices, objective, optimizers, solve, targets, vgg
+from nst_jax import devices, layers, objective, optimizers, solve, targets, vgg
 from nst_jax.arrays import Image, LossTerms, Weights
 from nst_jax.config import Config, InputConfig, NetworkConfig, OptimizerConfig
 from nst_jax.errors import RequestError
@@ -21,7 +21,7 @@ from nst_jax.errors import RequestError
 # Anything with rows, columns and 3 channels; `_checked` says what is wrong with it.
 Picture = np.ndarray | jax.Array
 
-# Below this the deepest pools would have nothing left to pool.
+# Below this VGG has little to look at; deeper layers may need more.
 SMALLEST = 16
 
 _content_targets = jax.jit(
@@ -36,7 +36,7 @@ class Result(NamedTuple):
     """A finished transfer."""
 
     image: Float[np.ndarray, "h w 3"]
-    terms: LossTerms | None  # weighted, at the image; None after a divergence
+    terms: LossTerms | None  # weighted, at the image; None where nobody asked
     steps: int
     is_finite: bool
 
@@ -56,8 +56,16 @@ def stylize(
     early, with the image it has, when it returns False.
     """
     config = config or Config()
-    pace = functools.partial(_whole_rows, config.solve.log_every)
-    for progress in steps(content, style, weights, config, initial=initial, pace=pace):
+    every = config.solve.log_every
+    for progress in steps(
+        content,
+        style,
+        weights,
+        config,
+        initial=initial,
+        pace=lambda step: every,
+        log_every=every if callback else 0,
+    ):
         if callback and callback(progress) is False:
             break
     return finish(progress, config)
@@ -71,24 +79,35 @@ def steps(
     *,
     initial: Picture | None = None,
     pace: Callable[[int], int],
+    log_every: int,
 ) -> Iterator[solve.Progress]:
-    """The same as a generator: the start, then the state after each chunk."""
+    """The same as a generator: the start, then where it stands after each chunk.
+
+    `pace` and `log_every` are those of `solve.run`. Nothing is computed before
+    the first progress is asked for.
+    """
     how, problem = prepare(content, style, weights, config)
     if initial is None:
         initial = first_image(config.inputs, jnp.asarray(content), problem)
-    return solve.run(
-        solver(how, config.optimizer),
+    if initial.shape != content.shape:
+        raise RequestError(
+            f"initial must have the content's shape {content.shape}, got "
+            f"{initial.shape}"
+        )
+    loop = solver(how, config.optimizer)
+    yield from solve.run(
+        loop,
         problem,
-        _checked(initial, "initial"),
+        loop.init(_checked(initial, "initial")),
         steps=config.solve.steps,
-        log_every=config.solve.log_every,
+        log_every=log_every,
         pace=pace,
     )
 
 
 def finish(progress: solve.Progress, config: Config) -> Result:
-    """The result of the last progress: fetched, and kept within what a file holds."""
-    image = np.asarray(progress.image)
+    """The result of the last progress: fetched, and within 0..1 unless box is none."""
+    image = np.array(progress.image)
     if optimizers.box(config.optimizer) != "none":
         image = np.clip(image, 0, 1)
     return Result(image, progress.terms, progress.step, progress.is_finite)
@@ -115,6 +134,8 @@ def prepare(
             f"weights must be of {config.network.network}, got {weights.network}"
         )
     how = objective.recipe(config.objective, forward(config.network))
+    for picture, name in ((content, "content"), *((s, "style") for s in styles)):
+        _check_size(picture, name, how)
     constants = (weights.params, weights.preprocessing)
     kept = _content_targets(
         *constants, _checked(content, "content"), how.content_layers, how.forward
@@ -137,23 +158,30 @@ def prepare(
 
 
 def forward(settings: NetworkConfig) -> vgg.Forward:
-    """How the network is run, with the precision that the device really has."""
+    """How the network is run; a precision left open is that of the current device."""
+    asked = settings.precision
     return vgg.Forward(
         network=settings.network,
         pooling=settings.pooling,
         pool_rounding=settings.pool_rounding,
         pool_scale=settings.pool_scale,
         padding=settings.padding,
-        precision=devices.precision(settings.precision),
+        precision=devices.precision(asked, devices.current())
+        if asked == "auto"
+        else asked,
     )
 
 
 @functools.lru_cache(maxsize=16)
 def solver(how: objective.Recipe, settings: OptimizerConfig) -> solve.Solver:
     """The compiled loop; kept, so that further jobs of one shape compile nothing."""
-    return solve.make(
-        functools.partial(objective.terms, how), optimizers.make(settings)
-    )
+    return solve.make(_objective(how), optimizers.make(settings))
+
+
+@functools.lru_cache(maxsize=16)
+def _objective(how: objective.Recipe) -> solve.ObjectiveFn:
+    """The compiled terms, which all optimisers share."""
+    return jax.jit(functools.partial(objective.terms, how))
 
 
 def first_image(
@@ -186,20 +214,27 @@ def first_image(
     return grey + ratio * noise + (1 - ratio) * (content - grey)
 
 
-def _checked(picture: Picture, name: str) -> Image:
-    if picture.ndim != 3 or picture.shape[2] != 3 or min(picture.shape[:2]) < SMALLEST:
+def _check_size(picture: Picture, name: str, how: objective.Recipe) -> None:
+    used = layers.up_to((*how.content_layers, *how.style_layers), how.forward.network)
+    least = max((SMALLEST, *(layer.stride for layer in used)))
+    if picture.ndim != 3 or picture.shape[2] != 3 or min(picture.shape[:2]) < least:
         raise RequestError(
-            f"{name} must be rows x columns x 3 with at least {SMALLEST} rows and "
+            f"{name} must be rows x columns x 3 with at least {least} rows and "
             f"columns, got {' x '.join(map(str, picture.shape))}"
         )
+
+
+def _checked(picture: Picture, name: str) -> Image:
+    """The picture as float32 on the device, if its numbers are those of an image."""
     if not jnp.issubdtype(picture.dtype, jnp.floating):
         raise RequestError(
             f"{name} must be floating point in 0..1, got {picture.dtype}; divide "
             f"8-bit values by 255"
         )
-    return jnp.asarray(picture, jnp.float32)
-
-
-def _whole_rows(log_every: int, step: int) -> int:
-    del step  # every chunk is one row of the log
-    return log_every
+    image = jnp.asarray(picture, jnp.float32)
+    if not float(jnp.abs(image).max()) < 3:
+        raise RequestError(
+            f"{name} must be numbers in 0..1, got up to {float(jnp.abs(image).max())}; "
+            f"divide 8-bit values by 255"
+        )
+    return image

@@ -153,7 +153,8 @@ def _style_rows() -> list[Row]:
 def _variation_rows() -> list[Row]:
     def row(form: losses.VariationForm) -> Row:
         def ours(image: jax.Array, _: jax.Array) -> jax.Array:
-            return losses.total_variation(image, form)
+            sums = losses.variations(image, form)
+            return losses.total_variation(sums, image.shape, form)
 
         return (
             f"total variation, {form}",

@@ -52,7 +52,8 @@ def objective(params, preprocessing, image, how):
     style = sum(losses.style(gram, 0 * gram, "mean", image.size) for gram in grams)
     squares = losses.squared_difference(found[NAMES[-1]], 0 * found[NAMES[-1]])
     content = losses.content(squares, found[NAMES[-1]].size, "mean")
-    return style + content + losses.total_variation(image, "squared")
+    sums = losses.variations(image, "squared")
+    return style + content + losses.total_variation(sums, image.shape, "squared")
 
 
 @pytest.mark.parametrize(

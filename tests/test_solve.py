@@ -1,5 +1,7 @@
 """The loop: chunks, rows, donation, and what happens when the loss breaks."""
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -23,21 +25,32 @@ def breaks_below(problem, image):
     return LossTerms({"relu1_1": jnp.where(total < 20, jnp.nan, total)}, {}, total * 0)
 
 
+class Seen(NamedTuple):
+    """A progress with its image on the host, as the state does not last."""
+
+    step: int
+    state: None
+    value: float
+    terms: LossTerms | None
+    is_finite: bool
+    image: np.ndarray
+
+
 def collect(solver, *, steps, log_every=4, pace=lambda step: 100):
     runs = solve.run(
         solver,
         GOAL,
-        jnp.zeros_like(GOAL),
+        solver.init(jnp.zeros_like(GOAL)),
         steps=steps,
         log_every=log_every,
         pace=pace,
     )
-    return [p._replace(image=np.array(p.image)) for p in runs]
+    return [Seen(*p._replace(state=None), np.array(p.image)) for p in runs]
 
 
 def make(name, function=objective, **settings):
     optimizer = optimizers.make(OptimizerConfig(optimizer=name, **settings))
-    return solve.make(function, optimizer)
+    return solve.make(jax.jit(function), optimizer)
 
 
 @pytest.mark.parametrize("name", ["adam", "lbfgs"])
@@ -71,9 +84,9 @@ def test_no_steps_measures_the_first_image():
 
 def test_the_callers_image_survives():
     image = jnp.zeros_like(GOAL)
-    for _ in solve.run(
-        make("adam"), GOAL, image, steps=3, log_every=1, pace=lambda step: 1
-    ):
+    solver = make("adam")
+    state = solver.init(image)
+    for _ in solve.run(solver, GOAL, state, steps=3, log_every=1, pace=lambda step: 1):
         pass
     assert float(image.sum()) == 0
 
@@ -116,6 +129,35 @@ def test_a_bad_first_image_is_said_at_once():
 
     (only,) = collect(make("adam", never), steps=5)
     assert not only.is_finite
+
+
+def test_an_image_that_overflows_is_never_shown():
+    """The loss of the image before is fine, and so is its gradient."""
+    solver = make("sgd", learning_rate=1e38, box="none")
+    seen = collect(solver, steps=5, log_every=0, pace=lambda step: 1)
+    assert all(np.isfinite(p.image).all() for p in seen)
+    assert not seen[-1].is_finite
+    assert seen[-1].step == 0
+    np.testing.assert_array_equal(seen[-1].image, 0)
+
+
+def test_a_run_goes_on_from_a_state():
+    solver = make("adam")
+    whole = collect(solver, steps=9)[-1]
+    state = solver.init(jnp.zeros_like(GOAL))
+    options = {"log_every": 0, "pace": lambda step: 100}
+    *_, half = solve.run(solver, GOAL, state, steps=4, **options)
+    *_, rest = solve.run(solver, GOAL, half.state, steps=9, **options)
+    assert rest.step == 9
+    np.testing.assert_array_equal(np.asarray(rest.image), whole.image)
+
+
+def test_without_a_log_the_terms_come_at_the_end_only():
+    seen = collect(make("adam"), steps=5, log_every=0, pace=lambda step: 2)
+    assert [p.step for p in seen] == [0, 2, 4, 5]
+    assert [p.step for p in seen if p.terms] == [5]
+    assert np.isnan(seen[0].value)
+    assert all(np.isfinite(p.value) for p in seen[1:])
 
 
 def test_nothing_is_fetched_inside_a_chunk():

@@ -1,20 +1,20 @@
 """`stylize`: the whole algorithm on arrays, with a small random network."""
 
 import dataclasses
+from unittest import mock
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import memory, transfer
+from nst_jax import devices, memory, transfer
 from nst_jax.arrays import Weights
 from nst_jax.config import (
     Config,
     NetworkConfig,
     ObjectiveConfig,
     OptimizerConfig,
-    OutputConfig,
     SolveConfig,
 )
 from nst_jax.errors import RequestError
@@ -31,9 +31,11 @@ CONFIG = Config(
     network=NetworkConfig(pooling="max"),
     objective=OBJECTIVE,
     optimizer=OptimizerConfig(optimizer="adam", learning_rate=0.02),
-    solve=SolveConfig(steps=5),
-    output=OutputConfig(log_every=2),
+    solve=SolveConfig(steps=5, log_every=2),
 )
+
+
+DEEP = {"objective": {"content_layers": ("pool5",)}}
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +146,13 @@ def test_a_given_first_image_is_used(network, pictures):
     np.testing.assert_array_equal(result.image, start)
 
 
+@pytest.mark.parametrize("shape", [(17, 19, 3), (32, 38, 3), (16, 19, 1)])
+def test_a_first_image_of_another_shape_is_refused(network, pictures, shape):
+    initial = np.zeros(shape, np.float32)
+    with pytest.raises(RequestError, match="must have the content's shape"):
+        transfer.stylize(*pictures, network, CONFIG, initial=initial)
+
+
 def test_a_divergence_is_data(network, pictures):
     config = change(
         CONFIG,
@@ -176,6 +185,9 @@ def test_box_none_leaves_what_lies_outside(network, pictures):
         (None, None, {"objective": {"style_weights": (1.0, 2.0)}}, "each of the 1"),
         (None, None, {"network": {"network": "vgg16"}}, "must be of vgg16, got vgg19"),
         (None, None, {"inputs": {"init": "style"}}, "needs its picture"),
+        (np.full((16, 16, 3), 99.0), None, {}, "content must be numbers in 0..1"),
+        (np.full((16, 16, 3), np.nan), None, {}, "content must be numbers in 0..1"),
+        (np.zeros((20, 40, 3)), None, DEEP, "at least 32 rows"),
     ],
 )
 def test_wrong_requests(network, pictures, content, style, settings, message):
@@ -207,11 +219,27 @@ def test_mixed_precision_ends_near_float32(network, pictures):
     assert (narrow.image != wide.image).any()
 
 
-def test_precision_has_an_answer_for_auto():
-    if jax.default_backend() == "cpu":
-        assert transfer.forward(NetworkConfig()).precision == "float32"
-        tf32 = transfer.forward(NetworkConfig(precision="tf32"))
-        assert tf32.precision == "float32"
+@pytest.mark.parametrize(
+    ("asked", "platform", "found"),
+    [
+        ("auto", "cpu", "float32"),
+        ("auto", "gpu", "tf32"),
+        ("auto", "tpu", "mixed"),
+        ("tf32", "cpu", "float32"),
+        ("tf32", "gpu", "tf32"),
+        ("mixed", "cpu", "mixed"),
+        ("float32", "tpu", "float32"),
+    ],
+)
+def test_precision_has_an_answer_for_each_device(asked, platform, found):
+    device = mock.Mock(spec=jax.Device, platform=platform)
+    assert devices.precision(asked, device) == found
+
+
+def test_a_precision_that_is_settled_is_not_asked_for_again():
+    assert transfer.forward(NetworkConfig(precision="tf32")).precision == "tf32"
+    here = devices.precision("auto", devices.current())
+    assert transfer.forward(NetworkConfig()).precision == here
 
 
 def test_inputs_are_not_changed(network, pictures):
