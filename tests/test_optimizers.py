@@ -7,6 +7,7 @@ import pytest
 
 from nst_jax import optimizers
 from nst_jax.config import OptimizerConfig
+from nst_jax.errors import RequestError
 
 NAMES = ("lbfgs", "adam", "rmsprop", "adagrad", "sgd")
 SHAPE = (5, 6, 3)
@@ -78,6 +79,63 @@ def test_adam_is_kingma_and_ba_algorithm_1():
         m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
         x = x - rate * (m / (1 - b1**t)) / (np.sqrt(v / (1 - b2**t)) + eps)
         x = np.clip(x, 0, 1)
+
+
+def follow(settings, rule, steps=6):
+    """Compares a trace with `rule(t, x, g, memory) -> x`, computed in float64."""
+    x, memory = np.asarray(start(), np.float64), {}
+    goal, curvature = np.float64(GOAL), np.float64(CURVATURE)
+    config = OptimizerConfig(learning_rate=0.03, box="none", **settings)
+    for t, (image, _) in enumerate(trace(config, steps), start=1):
+        np.testing.assert_allclose(image, x, rtol=2e-6, atol=2e-6)
+        g = 2 * curvature * (x - goal) + 4 * (x - goal) ** 3
+        x = rule(t, x, g, memory)
+
+
+def test_rmsprop_is_hintons_with_epsilon_under_the_root():
+    def rule(t, x, g, memory):
+        v = memory["v"] = 0.7 * memory.get("v", 0) + 0.3 * g * g
+        m = memory["m"] = 0.5 * memory.get("m", 0) + 0.03 * g / np.sqrt(v + 1e-2)
+        return x - m
+
+    settings = {"optimizer": "rmsprop", "decay": 0.7, "epsilon": 1e-2, "momentum": 0.5}
+    follow(settings, rule)
+
+
+def test_adagrad_is_duchis_with_epsilon_under_the_root():
+    def rule(t, x, g, memory):
+        v = memory["v"] = memory.get("v", 0.3) + g * g
+        return x - 0.03 * g / np.sqrt(v + 1e-2)
+
+    follow({"optimizer": "adagrad", "accumulator": 0.3, "epsilon": 1e-2}, rule)
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_sgd_with_momentum_is_polyaks_or_nesterovs(nesterov):
+    def rule(t, x, g, memory):
+        m = memory["m"] = 0.6 * memory.get("m", 0) + g
+        return x - 0.03 * (g + 0.6 * m if nesterov else m)
+
+    follow({"optimizer": "sgd", "momentum": 0.6, "nesterov": nesterov}, rule)
+
+
+def test_adam_with_nesterov_is_dozats():
+    b1, b2 = 0.8, 0.95
+
+    def rule(t, x, g, memory):
+        m = memory["m"] = b1 * memory.get("m", 0) + (1 - b1) * g
+        v = memory["v"] = b2 * memory.get("v", 0) + (1 - b2) * g * g
+        ahead = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
+        return x - 0.03 * ahead / (np.sqrt(v / (1 - b2**t)) + 1e-3)
+
+    settings = {"beta1": b1, "beta2": b2, "epsilon": 1e-3, "nesterov": True}
+    follow({"optimizer": "adam", **settings}, rule)
+
+
+def test_a_line_search_takes_no_schedule():
+    for wrong in ({"schedule": "cosine"}, {"warmup_steps": 3}):
+        with pytest.raises(RequestError, match="not for optimizer lbfgs"):
+            OptimizerConfig(optimizer="lbfgs", **wrong)
 
 
 def test_lbfgs_beats_gradient_descent_on_a_long_valley():
