@@ -93,7 +93,7 @@ class InputConfig:
 
     content: str = setting("", "Picture whose scene is kept (a photo).", file="read")
     style: tuple[str, ...] = setting(
-        (), "Picture or pictures whose style is taken.", file="read"
+        (), "Picture whose style is taken, or several with commas between.", file="read"
     )
     size: int = setting(
         512, "Long side of the result in pixels; 0 keeps the content's own.", low=0
@@ -124,7 +124,9 @@ class InputConfig:
         file="read",
         words=FIRST_IMAGES,
     )
-    noise: Literal["uniform", "normal"] = setting("uniform", "Distribution of noise.")
+    noise: Literal["uniform", "normal"] = setting(
+        "uniform", "How noise is spread: evenly between limits, or as a bell curve."
+    )
     noise_amplitude: float = setting(
         20 / 255,
         "Half width of uniform noise, deviation of normal noise, about the network's"
@@ -171,7 +173,10 @@ class NetworkConfig:
         stored="beside",
     )
     offline: bool = setting(False, "Never touch the network.", stored="beside")
-    pooling: Literal["max", "avg"] = setting("avg", "How blocks are joined.")
+    pooling: Literal["max", "avg"] = setting(
+        "avg",
+        "How the network shrinks its maps: by the mean of four values, or the largest.",
+    )
     pool_rounding: Literal["floor", "ceil", "same"] = setting(
         "floor",
         "An odd last row or column: dropped (floor), or pooled from what there"
@@ -181,7 +186,7 @@ class NetworkConfig:
         1.0, "Factor on the output of each pooling.", low=1e-3, high=1e3
     )
     padding: Literal["zero", "replicate"] = setting(
-        "zero", "What the first convolution sees beyond the border."
+        "replicate", "What the first convolution sees beyond the border."
     )
     precision: Literal["auto", "float32", "tf32", "mixed"] = setting(
         "auto",
@@ -207,7 +212,11 @@ class ObjectiveConfig:
         "Squared differences of features: their mean, sum, half the sum, or"
         " the sum over 2 sqrt(channels * positions).",
     )
-    style_weight: float = setting(60.0, "Weight of the style terms.", low=0)
+    style_weight: float = setting(
+        30.0,
+        "Weight of the style terms: more is more paint, less more of the scene.",
+        low=0,
+    )
     style_layers: tuple[str, ...] = setting(
         ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
         "Layers that hold the style, each with its weight: relu1_1:0.2.",
@@ -226,7 +235,11 @@ class ObjectiveConfig:
         "Share of each style, one for all or one each; made to sum to one.",
         low=0,
     )
-    tv_weight: float = setting(5.0, "Weight of the total variation.", low=0)
+    tv_weight: float = setting(
+        15.0,
+        "Weight of the total variation: more is smoother, less has more grain.",
+        low=0,
+    )
     tv_loss: Literal[
         "absolute", "squared", "mean_squared", "padded_squared", "nine_point", "power"
     ] = setting(
@@ -324,7 +337,9 @@ class OutputConfig:
     """What comes out."""
 
     output: str = setting(
-        "", "The result; its suffix decides the format.", file="written"
+        "",
+        "The result: .png, .jpg, .webp, .tif or .bmp; the suffix decides the format.",
+        file="written",
     )
     overwrite: bool = setting(False, "Replace files that are there.", stored="never")
     bit_depth: Literal["8", "16"] = setting("8", "Bits a channel (16: PNG and TIFF).")

@@ -9,7 +9,7 @@ between their entries; an entry that needs it stands in double quotes, as in CSV
 import csv
 import dataclasses
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
@@ -18,6 +18,7 @@ from nst_jax import __version__
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
 
+_LONGEST = 1 << 20  # bytes; a device may never end
 _WORDS = {int: "a whole number", float: "a number"}
 
 
@@ -26,6 +27,7 @@ class Chunk(NamedTuple):
 
     where: str
     arguments: list[str]
+    path: str  # of the flagfile, empty on the command line
 
 
 def expand(
@@ -33,13 +35,14 @@ def expand(
 ) -> Iterator[Chunk]:
     """Yields the arguments in order, each `--flagfile` replaced by its contents."""
     plain: list[str] = []
+    here = within[-1] if within else ""
     queue = iter(arguments)
     for argument in queue:
         flag, equals, path = argument.partition("=")
         if flag not in ("--flagfile", "-flagfile"):
             plain.append(argument)
             continue
-        yield Chunk(where, plain)
+        yield Chunk(where, plain, here)
         plain = []
         path = os.path.expanduser(path if equals else next(queue, ""))
         text = _text_of(path)
@@ -47,16 +50,20 @@ def expand(
         if identity in within:
             raise RequestError(f"{where}flagfile {path!r} includes itself; take it out")
         yield from expand(lines(text), f"{shown(path)}: ", (*within, identity))
-    yield Chunk(where, plain)
+    yield Chunk(where, plain, here)
 
 
 def _text_of(path: str) -> str:
     try:
         with open(path, "rb") as file:
-            content = file.read()
+            content = file.read(_LONGEST + 1)
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         raise RequestError(f"cannot read flagfile {path!r}: {reason}") from None
+    if len(content) > _LONGEST:
+        raise RequestError(
+            f"flagfile {path!r} has more than {_LONGEST} bytes; give a flagfile"
+        )
     if b"\0" in content:
         raise RequestError(f"flagfile {path!r} is not text in UTF-8; save it as UTF-8")
     # Windows' editors put a mark in front; file names need not be valid UTF-8.
@@ -95,7 +102,12 @@ def recorded(field: dataclasses.Field[Any]) -> bool:
     return stored and field.metadata["file"] != "written"
 
 
-def dump(config: Config, *, folders: bool, comments: Sequence[str] = ()) -> str:
+def comments(rows: Sequence[str]) -> str:
+    """What stands above `dump`: the program's version and these lines."""
+    return "".join(f"# {shown(row)}\n" for row in (f"nst-jax {__version__}", *rows))
+
+
+def dump(config: Config, *, folders: bool) -> str:
     """The flagfile that repeats a run.
 
     Write it as UTF-8 with `errors="surrogateescape"`.
@@ -104,16 +116,15 @@ def dump(config: Config, *, folders: bool, comments: Sequence[str] = ()) -> str:
         config: All settings.
         folders: True for the file beside a result: paths are made absolute. False
             for the record inside a picture: names only, and no written files.
-        comments: Lines for the top, such as the hashes of the inputs.
     """
-    rows = [f"# {shown(line)}" for line in (f"nst-jax {__version__}", *comments)]
-    values = dataclasses.asdict(config)
+    rows: list[str] = []
     for name, group in groups(Config).items():
         rows += ["", f"# {heading(group)}"]
         for field in dataclasses.fields(group):
             beside = folders and field.metadata["stored"] != "never"
             if recorded(field) or beside:
-                value = _moved(field, values[name][field.name], folders)
+                value = getattr(getattr(config, name), field.name)
+                value = changed(field, value, _absolute if folders else bare)
                 rows.append(f"--{field.name}={to_text(value)}")
     text = "\n".join(rows) + "\n"
     # A picture's text must be Unicode, which undecodable file names are not.
@@ -130,31 +141,50 @@ def heading(group: type) -> str:
     return (group.__doc__ or group.__name__).partition("\n")[0]
 
 
-def _moved(field: dataclasses.Field[Any], value: Any, folders: bool) -> Any:
-    """A setting's value with its paths made absolute, or stripped of folders."""
-    if isinstance(value, tuple):
-        return tuple(_moved(field, item, folders) for item in value)
-    if not _is_path(field, value):
-        return value
-    if not folders:
-        bare = Path(value).name
-        # A file may be called as a keyword is: --init=./noise.
-        return bare if _is_path(field, bare) else f"./{bare}"
-    path = str(Path(value).absolute())
-    if any(ord(character) < 32 for character in path):
-        raise RequestError(
-            f"{field.name} must not lie in a folder with control characters in its "
-            f"name, got {path!r}"
-        )
-    return path
+def settings(config: Config) -> Iterator[tuple[dataclasses.Field[Any], Any]]:
+    """Every field with its value."""
+    for name, group in groups(Config).items():
+        for field in dataclasses.fields(group):
+            yield field, getattr(getattr(config, name), field.name)
 
 
-def _is_path(field: dataclasses.Field[Any], value: Any) -> bool:
+def is_path(field: dataclasses.Field[Any], value: str) -> bool:
+    """Whether the text in a setting names a file."""
     if field.metadata["file"] == "no" or not value:
         return False
     if field.name == "weights" and not set(value) & set("./\\"):
         return False  # a known name has neither a suffix nor a folder
     return value not in field.metadata["words"]
+
+
+def changed(
+    field: dataclasses.Field[Any],
+    value: Any,
+    change: Callable[[dataclasses.Field[Any], str], str],
+) -> Any:
+    """A setting's value, its paths changed."""
+    if isinstance(value, tuple):
+        return tuple(changed(field, item, change) for item in value)
+    if isinstance(value, str) and is_path(field, value):
+        return change(field, value)
+    return value
+
+
+def bare(field: dataclasses.Field[Any], path: str) -> str:
+    """A path without its folders."""
+    name = Path(path).name
+    # A file may be called as a keyword is: --init=./noise.
+    return name if is_path(field, name) else f"./{name}"
+
+
+def _absolute(field: dataclasses.Field[Any], path: str) -> str:
+    whole = str(Path(path).absolute())
+    if any(ord(character) < 32 for character in whole):
+        raise RequestError(
+            f"{field.name} must not lie in a folder with control characters in its "
+            f"name, got {whole!r}"
+        )
+    return whole
 
 
 def to_text(value: Any) -> str:

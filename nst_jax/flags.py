@@ -7,6 +7,7 @@ mistake becomes a RequestError.
 
 import dataclasses
 import difflib
+import os
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
@@ -21,12 +22,14 @@ class Request(NamedTuple):
     """What was asked for.
 
     `given` names the settings that flags and flagfiles set, `preset` is empty
-    without one, and `answer` is what --help and its like print instead of a run.
+    without one, `sources` are the files that settings came from, and `answer` is what
+    --help and its like print instead of a run.
     """
 
     config: Config
     given: frozenset[str] = frozenset()
     preset: str = ""
+    sources: tuple[str, ...] = ()
     answer: str = ""
 
 
@@ -37,14 +40,16 @@ def parse(argv: Sequence[str], *, read_settings: Callable[[str], str]) -> Reques
         argv: Flags in any order; of two with one name the later wins.
         read_settings: The text that a picture keeps of its settings, from its path.
     """
-    chosen = _values(flagfile.expand(argv))
+    chunks = list(flagfile.expand(argv))
+    chosen = _values(chunks)
     answer = _answer(chosen)
     if answer:
         return Request(Config(), answer=answer)
     config = _config(_base(chosen, read_settings) | chosen)
     _require_files(config)
     given = frozenset(chosen) - usage.NOT_SETTINGS.keys()
-    return Request(config, given, chosen.get("preset", ""))
+    sources = dict.fromkeys([*(chunk.path for chunk in chunks), _picture(chosen)])
+    return Request(config, given, chosen.get("preset", ""), (*filter(None, sources),))
 
 
 def settings(config: type) -> dict[str, dataclasses.Field[Any]]:
@@ -65,15 +70,38 @@ _SETTINGS = settings(Config)
 def _values(chunks: Iterable[flagfile.Chunk]) -> dict[str, Any]:
     """The value of every flag that is there."""
     found: dict[str, Any] = {}
-    for where, arguments in chunks:
+    for where, arguments, _ in chunks:
         try:
-            found |= _chunk_values(arguments)
+            found |= _changed(_chunk_values(arguments), _at_home)
         except RequestError as error:
             raise RequestError(f"{where}{error}") from None
     return found
 
 
+def _changed(
+    values: Mapping[str, Any],
+    change: Callable[[dataclasses.Field[Any], str], str],
+) -> dict[str, Any]:
+    """The values, the paths in them changed."""
+    return {
+        name: flagfile.changed(_SETTINGS[name], value, change)
+        if name in _SETTINGS
+        else value
+        for name, value in values.items()
+    }
+
+
+def _at_home(field: dataclasses.Field[Any], path: str) -> str:
+    """The path with `~` replaced by the user's folder."""
+    del field
+    return path if "\0" in path else os.path.expanduser(path)  # which asks the system
+
+
 def _chunk_values(arguments: list[str]) -> dict[str, Any]:
+    for argument in arguments:
+        # absl's own flag, which would let every misspelt one pass.
+        if argument.partition("=")[0] in ("--undefok", "-undefok"):
+            raise RequestError(_unknown("undefok"))
     known = _definitions()
     try:
         _, *strays = known(["nst-jax", *arguments])
@@ -126,6 +154,9 @@ def _unknown(name: str) -> str:
     switches = [f"no{setting}" for setting in _SETTINGS if _is_switch(setting)]
     known = [*usage.NOT_SETTINGS, *_SETTINGS, *switches]
     near = difflib.get_close_matches(name.lower(), known, n=1)
+    first, _, rest = name.partition(" ")
+    if first in known and rest.strip():
+        return f"{flagfile.shown(f'--{name}')}: write --{first}={rest.strip()}"
     hint = f"did you mean --{near[0]}?" if near else "--help lists all"
     return f"unknown flag {flagfile.shown(f'--{name}')}; {hint}"
 
@@ -142,7 +173,8 @@ def _base(
             )
         case {"preset": name}:
             where, text = f"preset {name}", _preset(name)
-        case {"from": path}:
+        case {"from": _}:
+            path = _picture(chosen)
             where, text = f"settings in {path!r}", read_settings(path)
         case _:
             return {}
@@ -152,14 +184,23 @@ def _base(
         raise RequestError(f"{where}: {error}") from None
 
 
+def _picture(chosen: Mapping[str, Any]) -> str:
+    """The picture that --from names, empty without it."""
+    return str(_changed({"content": chosen.get("from", "")}, _at_home)["content"])
+
+
 def _base_values(rows: list[str]) -> dict[str, Any]:
-    """Settings alone: a picture from elsewhere must not choose what is overwritten."""
+    """Settings alone: a picture from elsewhere must not choose what is overwritten.
+
+    Nor which folders are looked into: of a path only the name counts.
+    """
     if any(row.lstrip("-").startswith("flagfile") for row in rows):
         raise RequestError("--flagfile may not stand there")
     values = _chunk_values(rows)
     for name in values:
         if name not in _SETTINGS or not flagfile.recorded(_SETTINGS[name]):
             raise RequestError(f"--{name} may not stand there")
+    values = _changed(values, flagfile.bare)
     _config(values)
     return values
 

@@ -2,10 +2,8 @@
 
 import dataclasses
 import signal
-import sys
 import time
-import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +14,7 @@ import numpy as np
 from nst_jax import (
     __version__,
     devices,
-    flagfile,
+    disk,
     images,
     memory,
     metrics,
@@ -26,46 +24,74 @@ from nst_jax import (
     record,
     solve,
     transfer,
+    words,
 )
-from nst_jax.arrays import Weights
+from nst_jax.arrays import LossTerms, Weights
 from nst_jax.config import Config
-from nst_jax.inputs import Inputs
-from nst_jax.pretrained.known import DEFAULTS
+from nst_jax.errors import RequestError
+from nst_jax.inputs import Inputs, Pixels
 
 
-class Ending(NamedTuple):
-    """How a run ended, and with what."""
+class Job(NamedTuple):
+    """All that is known before the first step."""
 
-    last: solve.Progress | None
-    signal: int  # the one that interrupted it, or 0
-    fault: str  # what broke while it ran, or ""
+    config: Config
+    files: record.Files
+    pictures: Inputs
+    weights: Weights
+    texts: record.Texts
+
+
+class Frame(NamedTuple):
+    """A pause of the run with its image on the host, where it outlives the device."""
+
+    step: int
+    image: Pixels
+    value: float
+    terms: LossTerms | None
+    is_finite: bool
 
 
 def run(config: Config, files: record.Files, pictures: Inputs) -> int:
     """Optimises and writes; the exit status."""
     device = devices.pick(config.output.device)
     config = resolve(config, device)
-    _say(config, _first_line(config, pictures, device))
+    texts = record.texts(config)
+    shape = pictures.content.shape[:2]
+    _say(config, words.first_line(config, shape, devices.describe(device)))
     warning = devices.warning(device)
     if warning:
-        print(f"nst-jax: {warning}", file=sys.stderr)
+        progress.warn(warning)
     with jax.default_device(device):
         if config.output.dry_run:
-            print(_plan(config, pictures, files))
+            progress.say(_dry_run(config, files, pictures))
             return 0
-        weights = pretrained.load(
-            config.network.network,
-            config.network.weights,
-            source=config.network.weights_source,
-            offline=config.network.offline,
-            quiet=config.output.quiet,
-            seed=config.inputs.seed,
-        )
-        started = time.monotonic()
-        ending = _optimise(config, files, pictures, weights)
-    if ending.last:
-        _write(config, files, pictures, weights, ending.last)
-    return _conclude(config, files, ending, time.monotonic() - started)
+        return _run(Job(config, files, pictures, _load(config), texts))
+
+
+def _run(job: Job) -> int:
+    started = time.monotonic()
+    with progress.interruptible() as stopped:
+        last, fault = _optimise(job, stopped)
+        if last is None:
+            progress.warn(f"{fault}; nothing was written")
+            return 1
+        try:
+            kept = _keep(job, last)
+        except (OSError, MemoryError) as error:
+            progress.warn(f"the picture is lost: {words.fault(error)}")
+            return 1
+    wild = "" if last.is_finite else words.divergence(last.step)
+    number = stopped()
+    halt = f"interrupted ({signal.Signals(number).name})" if number else ""
+    troubles = [each for each in (fault, wild, halt, kept.trouble) if each]
+    if troubles:
+        where = f"the picture after step {last.step} is in {str(kept.picture)!r}"
+        progress.warn("; ".join([*troubles, where]))
+        return 128 + number if number and not (fault or wild) else 1
+    seconds = time.monotonic() - started
+    _say(job.config, words.last_line(kept, last.step, seconds, last.value))
+    return 0
 
 
 def resolve(config: Config, device: jax.Device) -> Config:
@@ -76,9 +102,7 @@ def resolve(config: Config, device: jax.Device) -> Config:
         network=dataclasses.replace(
             network,
             precision=devices.precision(network.precision, device),
-            weights=DEFAULTS[network.network]
-            if network.weights == "auto"
-            else network.weights,
+            weights=pretrained.stands_for(network.network, network.weights),
         ),
         optimizer=dataclasses.replace(
             moves,
@@ -88,186 +112,147 @@ def resolve(config: Config, device: jax.Device) -> Config:
     )
 
 
-def _optimise(
-    config: Config, files: record.Files, pictures: Inputs, weights: Weights
-) -> Ending:
-    settings, last = config.output, None
+def _load(config: Config) -> Weights:
+    network = config.network
+    return pretrained.load(
+        network.network,
+        network.weights,
+        source=network.weights_source,
+        offline=network.offline,
+        announce=progress.warn,
+        quiet=config.output.quiet,
+        seed=config.inputs.seed,
+    )
+
+
+def _dry_run(config: Config, files: record.Files, pictures: Inputs) -> str:
+    """What would be done, after every check that needs nothing from elsewhere."""
+    network = config.network
+    missing = pretrained.to_fetch(
+        network.network,
+        network.weights,
+        source=network.weights_source,
+        offline=network.offline,
+    )
+    if not missing:
+        _load(config)
+    styles = [picture.shape[:2] for picture in pictures.styles]
+    needed = memory.estimate(pictures.content.shape[:2], styles, config)
+    return words.plan(config, files, styles, needed, missing)
+
+
+def _optimise(job: Job, stopped: Callable[[], int]) -> tuple[Frame | None, str]:
+    """The last frame, and what broke the run or an empty text."""
+    config, last = job.config, None
+    settings = config.output
     pace = progress.pace(
         lambda step: progress.until(
             step,
             settings.save_every,
-            settings.preview_every if files.preview else 0,
+            settings.preview_every if job.files.preview else 0,
         )
     )
-    steps = transfer.steps(
-        pictures.content,
-        pictures.styles,
-        weights,
-        config,
-        initial=pictures.initial,
-        pace=pace,
-    )
     with ExitStack() as stack:
-        stopped = stack.enter_context(progress.interruptible())
         watch = progress.watch(config.solve.steps, quiet=settings.quiet)
         stack.callback(watch.close)
-        leave = _leaver(config, files, pictures, stack)
+        leave = _leaver(job, stack)
         try:
-            for now in steps:
-                # On the host, so that it is there if the device fails.
-                last = now._replace(image=np.asarray(now.image))
-                watch.show(now.step, now.value)
+            for now in transfer.steps(
+                job.pictures.content,
+                job.pictures.styles,
+                job.weights,
+                config,
+                initial=job.pictures.initial,
+                pace=pace,
+                log_every=config.solve.log_every if job.files.metrics else 0,
+            ):
+                last = _frame(now)
+                watch.show(last.step, last.value)
                 leave(last)
                 if stopped():
                     break
-        except (jax.errors.JaxRuntimeError, MemoryError, OSError) as error:
-            return Ending(last, 0, _fault(error))
-        return Ending(last, stopped(), "")
+        # Whatever it is, what is done so far is kept.
+        except Exception as error:
+            if last is None and isinstance(error, RequestError):
+                raise
+            return last, words.fault(error)
+        return last, ""
 
 
-def _leaver(
-    config: Config, files: record.Files, pictures: Inputs, stack: ExitStack
-) -> Callable[[solve.Progress], None]:
+def _frame(now: solve.Progress) -> Frame:
+    # A copy: a view would keep the next chunk from taking the image's memory over.
+    image = np.array(now.image)
+    return Frame(now.step, image, now.value, now.terms, now.is_finite)
+
+
+def _leaver(job: Job, stack: ExitStack) -> Callable[[Frame], None]:
     """What is done at each pause: a row of metrics, a preview, a numbered picture."""
     started = time.monotonic()
-    table = (
-        stack.enter_context(files.metrics.open("w", encoding="utf-8", newline=""))
-        if files.metrics
-        else None
-    )
+    settings, files = job.config.output, job.files
+    table = metrics.table(files.metrics, overwrite=settings.overwrite)
+    add = stack.enter_context(table)
+    failed: list[Path] = []
 
-    def leave(now: solve.Progress) -> None:
-        if table and now.terms:
-            seconds = time.monotonic() - started
-            row = metrics.row(now.step, seconds, now.terms)
-            metrics.write(table, row, first=now.step == 0)
-        if files.preview and now.step % config.output.preview_every == 0:
-            _save(files.preview, config, pictures, now, bit_depth=8, settings=None)
-        if now.step in files.numbered:
-            _save(files.numbered[now.step], config, pictures, now, settings=None)
+    def picture(path: Path, now: Frame, *, overwrite: bool, bit_depth: int) -> None:
+        try:
+            data = _encoded(path, job, now, bit_depth=bit_depth)
+            disk.write(path, data, overwrite=overwrite)
+        except OSError as error:
+            if not failed:
+                why = disk.reason(error)
+                progress.warn(f"{str(path)!r} is left out ({why}); the run goes on")
+            failed.append(path)
+
+    def leave(now: Frame) -> None:
+        if now.terms:
+            add(now.step, time.monotonic() - started, now.terms)
+        if files.preview and now.step % settings.preview_every == 0:
+            ours = settings.overwrite or now.step > 0
+            picture(files.preview, now, overwrite=ours, bit_depth=8)
+        numbered = files.numbered(now.step)
+        if numbered:
+            depth = int(settings.bit_depth)
+            picture(numbered, now, overwrite=settings.overwrite, bit_depth=depth)
 
     return leave
 
 
-def _save(
-    path: Path,
-    config: Config,
-    pictures: Inputs,
-    now: solve.Progress,
-    *,
-    settings: str | None,
-    bit_depth: int | None = None,
-) -> None:
-    images.write(
+def _encoded(
+    path: Path, job: Job, now: Frame, *, bit_depth: int, settings: str | None = None
+) -> bytes:
+    return images.encoded(
         path,
-        np.asarray(now.image),
-        alpha=pictures.alpha,
-        bit_depth=bit_depth or int(config.output.bit_depth),
-        quality=config.output.quality,
+        now.image,
+        alpha=job.pictures.alpha,
+        bit_depth=bit_depth,
+        quality=job.config.output.quality,
         settings=settings,
     )
 
 
-def _write(
-    config: Config,
-    files: record.Files,
-    pictures: Inputs,
-    weights: Weights,
-    last: solve.Progress,
-) -> None:
-    """The result and its settings."""
-    notes = record.comments(config, _facts(weights, last))
-    inside = flagfile.dump(config, folders=False, comments=notes)
-    kept = None if config.output.no_metadata else inside
-    _save(files.output, config, pictures, last, settings=kept)
-    record.write_flags(files.flags, config, notes)
-
-
-def _facts(weights: Weights, last: solve.Progress) -> Mapping[str, str]:
-    return {
-        "weights": f"{weights.name} sha256 {weights.digest}",
+def _keep(job: Job, last: Frame) -> record.Kept:
+    """Writes the result and its settings."""
+    facts = {
+        **job.pictures.files,
+        "weights": f"{job.weights.name} sha256 {job.weights.digest}",
         "made by": f"nst-jax {__version__}, jax {jax.__version__}",
         "steps done": str(last.step),
     }
-
-
-def _conclude(
-    config: Config, files: record.Files, ending: Ending, seconds: float
-) -> int:
-    """Says how it ended; the exit status."""
-    last = ending.last
-    if last is None:
-        print(f"nst-jax: {ending.fault}; nothing was written", file=sys.stderr)
-        return 1
-    kept = f"the picture after step {last.step} is in {str(files.output)!r}"
-    if ending.fault:
-        print(f"nst-jax: {ending.fault}; {kept}", file=sys.stderr)
-        return 1
-    if not last.is_finite:
-        print(
-            f"nst-jax: the loss stopped being finite after step {last.step}; {kept}; "
-            f"try a smaller --learning_rate or --precision=float32",
-            file=sys.stderr,
-        )
-        return 1
-    if ending.signal:
-        name = signal.Signals(ending.signal).name
-        print(f"nst-jax: interrupted ({name}); {kept}", file=sys.stderr)
-        return 128 + ending.signal
-    _say(
-        config,
-        f"{files.output}: {last.step} steps in {seconds:.1f} s, loss {last.value:.4g}; "
-        f"settings in {files.flags}",
+    inside, beside = job.texts
+    output, settings = job.files.output, job.config.output
+    data = _encoded(
+        output,
+        job,
+        last,
+        bit_depth=int(settings.bit_depth),
+        settings=record.with_facts(inside, facts) if inside else None,
     )
-    return 0
-
-
-def _fault(error: Exception) -> str:
-    text = str(error).partition("\n")[0]
-    if "RESOURCE_EXHAUSTED" in text or isinstance(error, MemoryError):
-        return (
-            "out of memory; try a smaller --size, a smaller --history or "
-            "--optimizer=adam, and see --dry_run"
-        )
-    if not isinstance(error, OSError):
-        traceback.print_exception(error)
-    return f"it broke while running ({text or type(error).__name__})"
-
-
-def _first_line(config: Config, pictures: Inputs, device: jax.Device) -> str:
-    rows, columns, _ = pictures.content.shape
-    network = config.network
-    weights = (
-        "random weights, for tests and timing only"
-        if network.weights == "random"
-        else network.weights
-    )
-    steps = config.solve.steps
-    return (
-        f"{devices.describe(device)}, {network.precision}, {network.network} "
-        f"({weights}), {columns}x{rows}, {steps} step{'s' * (steps != 1)} of "
-        f"{config.optimizer.optimizer}"
-    )
-
-
-def _plan(config: Config, pictures: Inputs, files: record.Files) -> str:
-    """What a dry run prints after the first line."""
-    shapes = [picture.shape[:2] for picture in pictures.styles]
-    needed = memory.estimate(pictures.content.shape[:2], shapes, config)
-    peak = f"about {needed / 2**20:.0f} MiB" if needed else "unknown here"
-    sizes = ", ".join(f"{columns}x{rows}" for rows, columns in shapes)
-    settings = config.objective
-    return "\n".join(
-        [
-            f"style at {sizes}; first image: {config.inputs.init}",
-            f"content layers {' '.join(settings.content_layers)}",
-            f"style layers {' '.join(settings.style_layers)}",
-            f"memory of the device: {peak}",
-            f"would write {files.output} and {files.flags}; wrote nothing",
-        ]
-    )
+    text = record.with_facts(beside, facts)
+    # The content, not a single step done, must not take an earlier result's place.
+    done = last.step > 0 or job.files.steps == 0
+    return record.keep(job.files, data, text, overwrite=settings.overwrite and done)
 
 
 def _say(config: Config, line: str) -> None:
     if not config.output.quiet:
-        print(line, flush=True)
+        progress.say(line)

@@ -64,22 +64,27 @@ def style(
     return jnp.mean(squares) / divisors[reduction]
 
 
-def variations(image: Image, form: VariationForm) -> Float[Array, "2"]:
+def variations(
+    image: Image, form: VariationForm, reach: float = 1.0
+) -> Float[Array, "2"]:
     """The sums over neighbours that `total_variation` finishes.
+
+    `reach` is the range of pixel values that the form is meant for: 1, or 255. The
+    differences are scaled and not the image, so that equal neighbours stay equal.
 
     With dx, dy the differences to the right and to the lower neighbour, they are
     sums of dx and of dy terms, except for `nine_point` (sides, then diagonals)
     and the two forms that couple dx and dy at a pixel (all in the first).
     """
-    right = image[:, 1:] - image[:, :-1]
-    below = image[1:] - image[:-1]
+    right = reach * (image[:, 1:] - image[:, :-1])
+    below = reach * (image[1:] - image[:-1])
     if form == "absolute":
         return jnp.stack([_absolute_sum(right), _absolute_sum(below)])
     if form in ("mean_squared", "padded_squared"):
         return jnp.stack([jnp.sum(right**2), jnp.sum(below**2)])
     if form == "nine_point":
         sides = jnp.sum(right**2) + jnp.sum(below**2)
-        return jnp.stack([sides, _diagonal_sum(image)])
+        return jnp.stack([sides, reach**2 * _diagonal_sum(image)])
     inner = right[:-1] ** 2 + below[:, :-1] ** 2
     both = jnp.sum(inner) if form == "squared" else jnp.sum(inner**1.25)
     return jnp.stack([both, jnp.zeros_like(both)])

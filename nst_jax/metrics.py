@@ -1,10 +1,36 @@
 """The terms of the loss as rows of a CSV file, written while the run goes on."""
 
 import csv
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import IO
 
 from nst_jax.arrays import LossTerms
+
+
+@contextmanager
+def table(
+    path: Path | None, *, overwrite: bool
+) -> Iterator[Callable[[int, float, LossTerms], None]]:
+    """What adds a row (step, seconds, terms) to a file that appears with the first.
+
+    Without a path, nothing happens.
+    """
+    opened: list[IO[str]] = []
+    with ExitStack() as stack:
+
+        def add(step: int, seconds: float, terms: LossTerms) -> None:
+            if path is None:
+                return
+            first = not opened
+            if first:
+                mode = "w" if overwrite else "x"
+                file = path.open(mode, encoding="utf-8", newline="")
+                opened.append(stack.enter_context(file))
+            write(opened[0], row(step, seconds, terms), first=first)
+
+        yield add
 
 
 def row(step: int, seconds: float, terms: LossTerms) -> dict[str, str]:

@@ -100,9 +100,7 @@ def parts(how: Recipe, problem: Problem, image: Image) -> Parts:
             for name in how.content_layers
         },
         style={name: moments.moments(found[name]) for name in how.style_layers},
-        tv=losses.variations(image * how.tv_range, how.tv_loss)
-        if how.tv_loss
-        else None,
+        tv=losses.variations(image, how.tv_loss, how.tv_range) if how.tv_loss else None,
     )
 
 

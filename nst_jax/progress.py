@@ -1,17 +1,40 @@
-"""What a person sees and can do while a run goes on: bar, pace, interruption."""
+"""What a person sees and can do while a run goes on: lines, bar, interruption."""
 
+import math
+import os
 import signal
+import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from types import FrameType
-from typing import NamedTuple
-
-from tqdm import tqdm
+from typing import Any, NamedTuple
 
 # A chunk lasts about this long: short enough to stop and to show progress.
 CHUNK_SECONDS = 0.5
+_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+
+
+def say(line: str) -> None:
+    """Prints a line, if anybody is there to read it."""
+    _print(line, sys.stdout)
+
+
+def warn(line: str) -> None:
+    """Prints a line to standard error, under the program's name."""
+    _print(f"nst-jax: {line}", sys.stderr)
+
+
+def _print(line: str, stream: Any) -> None:  # notebooks have streams of their own
+    try:
+        print(line, file=stream, flush=True)
+    except OSError:
+        # Whoever read it has gone (`| head -1`), or the disk is full: the picture
+        # matters more. Without this the exit of Python would fail as well.
+        with suppress(OSError), open(os.devnull, "wb") as nowhere:
+            os.dup2(nowhere.fileno(), stream.fileno())
 
 
 class Watch(NamedTuple):
@@ -29,6 +52,8 @@ def watch(steps: int, *, quiet: bool) -> Watch:
 
 
 def _bar(steps: int) -> Watch:
+    from tqdm import tqdm
+
     bar: tqdm[None] = tqdm(total=steps, unit="step", leave=False, desc="compiling")
 
     def show(step: int, total: float) -> None:
@@ -37,7 +62,8 @@ def _bar(steps: int) -> Watch:
             bar.set_description("stylizing", refresh=False)
             bar.reset(steps)
             bar.n = bar.initial = step
-        bar.set_postfix_str(f"loss {total:.4g}", refresh=False)
+        if not math.isnan(total):  # nothing was measured yet
+            bar.set_postfix_str(f"loss {total:.4g}", refresh=False)
         bar.update(step - bar.n)
 
     return Watch(show, bar.close)
@@ -46,24 +72,24 @@ def _bar(steps: int) -> Watch:
 def _lines(steps: int) -> Watch:
     started = time.monotonic()
     warm: list[tuple[int, float]] = []
-    print("compiling ...", flush=True)
+    tenths = [0]
+    say("compiling ...")
 
     def show(step: int, total: float) -> None:
         now = time.monotonic()
         if step == 0:
             return
+        before, tenths[0] = tenths[0], 10 * step // steps
         if not warm:
             warm.append((step, now))
-            print(f"compiled in {now - started:.1f} s", flush=True)
+            say(f"compiled in {now - started:.1f} s")
         first, since = warm[0]
-        tenth = max(1, steps // 10)
-        if step == first or (step % tenth and step != steps):
+        if step == first or before == tenths[0]:
             return
         rate = (step - first) / max(now - since, 1e-9)
-        print(
+        say(
             f"step {step}/{steps}  loss {total:.4g}  {rate:.2f} steps/s  "
-            f"{(steps - step) / rate:.0f} s left",
-            flush=True,
+            f"{(steps - step) / rate:.0f} s left"
         )
 
     return Watch(show, lambda: None)
@@ -100,27 +126,79 @@ def until(step: int, *periods: int) -> int:
     return min((p - step % p for p in periods if p > 0), default=sys.maxsize)
 
 
+def quit_on_signals() -> None:
+    """Lets Ctrl-C and SIGTERM end the process at once, as long as nothing is kept.
+
+    Nothing is raised: an exception inside JAX's C++ code crashes it or is lost.
+    """
+
+    def quit_now(number: int, frame: FrameType | None) -> None:
+        del frame
+        with suppress(Exception):
+            warn(f"interrupted ({signal.Signals(number).name})")
+        os._exit(128 + number)
+
+    for each in _SIGNALS:
+        signal.signal(each, quit_now)
+
+
 @contextmanager
 def interruptible() -> Iterator[Callable[[], int]]:
     """The signal that asked the run to end, 0 while there is none.
 
-    The first Ctrl-C or SIGTERM is remembered, so that the picture can be kept;
-    the second acts at once.
+    The first Ctrl-C or SIGTERM is remembered, so that the picture can be kept; the
+    second ends the process at once, also while the compiler or the device works.
     """
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda: 0  # Python gives signals to the main thread only
+        return
     received: list[int] = []
-    signals = (signal.SIGINT, signal.SIGTERM)
-    before = [(each, signal.getsignal(each)) for each in signals]
 
     def remember(number: int, frame: FrameType | None) -> None:
         del frame
         received.append(number)
-        for each in signals:
-            signal.signal(each, signal.SIG_DFL)
 
-    for each in signals:
-        signal.signal(each, remember)
+    with _watched():
+        before = [(each, signal.signal(each, remember)) for each in _SIGNALS]
+        try:
+            yield lambda: received[0] if received else 0
+        finally:
+            for each, handler in before:
+                signal.signal(each, handler or signal.SIG_DFL)
+
+
+@contextmanager
+def _watched() -> Iterator[None]:
+    """A block in which the second signal ends the process.
+
+    Handlers in Python wait until the main thread is back from a long call; the
+    number of a signal is written to this socket at once, and a thread reads it.
+    """
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
+    thread = threading.Thread(target=_end_at_the_second, args=(ours,), daemon=True)
+    thread.start()
     try:
-        yield lambda: received[0] if received else 0
+        yield
     finally:
-        for each, handler in before:
-            signal.signal(each, handler)
+        signal.set_wakeup_fd(before)
+        theirs.close()
+        thread.join()
+        ours.close()
+
+
+def _end_at_the_second(numbers: socket.socket) -> None:
+    seen = 0
+    while data := numbers.recv(64):
+        for number in data:
+            if number not in _SIGNALS:
+                continue
+            seen += 1
+            if seen == 1:
+                with suppress(Exception):  # the second must be heard in any case
+                    warn(
+                        "stopping after this step, with the picture; once more: at once"
+                    )
+            else:
+                os._exit(128 + number)

@@ -1,15 +1,17 @@
-"""The files a run leaves: planned and checked before the work starts.
+"""The files a run leaves: planned and checked before the work starts, kept at its end.
 
-Nothing that is there is replaced unless that was asked for, and never one of the
-pictures that the run reads. Knows no JAX, as the checks come before it is loaded.
+Nothing that is there is replaced unless that was asked for, and never a file that
+the run reads. Knows no JAX, as the checks come before it is loaded.
 """
 
 import os
-from collections.abc import Mapping
+import re
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from nst_jax import flagfile, images, inputs
+from nst_jax import disk, flagfile, images
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
 
@@ -21,7 +23,30 @@ class Files(NamedTuple):
     flags: Path
     metrics: Path | None
     preview: Path | None
-    numbered: Mapping[int, Path]  # by step
+    save_every: int
+    steps: int
+
+    def numbered(self, step: int) -> Path | None:
+        """Where the picture after so many steps is kept, if it is."""
+        if not self.save_every or step % self.save_every or not 0 < step < self.steps:
+            return None
+        output = self.output
+        return output.with_name(f"{output.stem}_{step:06d}{output.suffix}")
+
+
+class Texts(NamedTuple):
+    """The settings of a run as text, without the facts that its end will add."""
+
+    inside: str | None  # for the picture
+    beside: str
+
+
+class Kept(NamedTuple):
+    """Where the result and its settings are, and why not where they should be."""
+
+    picture: Path
+    flags: Path
+    trouble: str
 
 
 def plan(config: Config) -> Files:
@@ -32,76 +57,163 @@ def plan(config: Config) -> Files:
         raise RequestError(
             f"--output must be the name of a picture, got {settings.output!r}, a folder"
         )
-    every, steps = settings.save_every, config.solve.steps
-    kept = range(every, steps, every) if every else range(0)
     return Files(
         output=output,
         flags=output.with_suffix(".flags"),
         metrics=Path(settings.metrics) if settings.metrics else None,
         preview=Path(settings.preview) if settings.preview else None,
-        numbered={
-            step: output.with_name(f"{output.stem}_{step:06d}{output.suffix}")
-            for step in kept
-        },
+        save_every=settings.save_every,
+        steps=config.solve.steps,
     )
 
 
-def check(files: Files, config: Config) -> None:
-    """Raises unless every file can be written without harming one that is there."""
-    settings = config.output
-    pictures = [files.output, *files.numbered.values()]
+def check(files: Files, config: Config, sources: Sequence[str] = ()) -> None:
+    """Raises unless every file can be written without harming one that is there.
+
+    `sources` are files that settings were read from.
+    """
+    overwrite = config.output.overwrite
+    depth = int(config.output.bit_depth)
+    _check_distinct(files, [*_read(config, sources)])
+    images.check_output(files.output, overwrite=overwrite, bit_depth=depth)
     if files.preview:
-        pictures.append(files.preview)
-    for path in pictures:
-        depth = 8 if path == files.preview else int(settings.bit_depth)
-        images.check_output(path, overwrite=settings.overwrite, bit_depth=depth)
-    texts = [path for path in (files.flags, files.metrics) if path]
-    for path in texts:
-        _check_text(path, settings.overwrite)
-    _check_distinct([*pictures, *texts], config)
-
-
-def comments(config: Config, facts: Mapping[str, str]) -> list[str]:
-    """The lines that say what the settings were used on: names, hashes, facts."""
-    found = [
-        f"{name}: {path.name} sha256 {images.file_digest(path)}"
-        for name, path in inputs.paths(config.inputs).items()
-    ]
-    return [*found, *(f"{name}: {fact}" for name, fact in facts.items())]
-
-
-def write_flags(path: Path, config: Config, notes: list[str]) -> None:
-    """Every setting, so that `--flagfile` repeats the run."""
-    text = flagfile.dump(config, folders=True, comments=notes)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    fresh.write_text(text, encoding="utf-8")
-    fresh.replace(path)
-
-
-def _check_text(path: Path, overwrite: bool) -> None:
-    if path.is_dir():
-        raise RequestError(f"{str(path)!r} is a folder; give the name of a file")
-    if path.exists() and not overwrite:
+        images.check_output(files.preview, overwrite=overwrite, bit_depth=8)
+    if os.path.lexists(files.flags) and not overwrite:
         raise RequestError(
-            f"{str(path)!r} is there already; choose another name or allow --overwrite"
+            f"{str(files.flags)!r}, where the settings of {str(files.output)!r} go, "
+            f"exists already; choose another name or allow --overwrite"
         )
-    if not path.parent.is_dir() or not os.access(path.parent, os.W_OK):
-        raise RequestError(
-            f"the folder {str(path.parent)!r} must exist and be writable; make it, or "
-            f"choose another for {path.name!r}"
-        )
+    for path in (files.flags, files.metrics):
+        if path:
+            disk.check(path, overwrite=overwrite)
+    for path in _numbered_there(files):
+        disk.check_name(path, overwrite=overwrite)
 
 
-def _check_distinct(outputs: list[Path], config: Config) -> None:
-    taken = {
-        path.resolve(): f"the {name} picture"
-        for name, path in inputs.paths(config.inputs).items()
-    }
-    for path in outputs:
-        where = path.resolve()
-        if where in taken:
-            raise RequestError(
-                f"{str(path)!r} would be written over {taken[where]}; choose another "
-                f"name"
-            )
-        taken[where] = "another file of this run"
+def check_shape(files: Files, shape: tuple[int, int]) -> None:
+    """Raises unless the pictures' formats have room for so many rows and columns."""
+    for path in (files.output, files.preview):
+        if path:
+            images.check_shape(path, shape)
+
+
+def texts(config: Config) -> Texts:
+    """The settings as text; before the first step, as it may not be possible."""
+    inside = None
+    if not config.output.no_metadata:
+        inside = flagfile.dump(config, folders=False)
+    return Texts(inside, flagfile.dump(config, folders=True))
+
+
+def with_facts(text: str, facts: Mapping[str, str]) -> str:
+    """The settings under comments that say what they were used on."""
+    rows = [f"{name}: {fact}" for name, fact in facts.items()]
+    return flagfile.comments(rows) + text
+
+
+def keep(files: Files, picture: bytes, settings: str, *, overwrite: bool) -> Kept:
+    """Writes the result and its settings, elsewhere if need be; says where.
+
+    Without `overwrite` what has their names by now stays, and they get others. Where
+    the folder fails, they go to the current one, then to that of temporary files.
+
+    Raises:
+        OSError: all of these failed.
+    """
+    text = settings.encode("utf-8", "surrogateescape")
+    failure: OSError | None = None
+    for folder in (files.output.parent, Path(), None):
+        replacing = overwrite and not failure
+        try:
+            where = Path(tempfile.gettempdir()) if folder is None else folder
+            output = _keep(where / files.output.name, picture, replacing)
+            flags = _keep(output.with_suffix(".flags"), text, replacing)
+        except OSError as error:
+            failure = failure or error
+            continue
+        return Kept(output, flags, _trouble(files, output, flags, failure))
+    raise failure or AssertionError("there are folders to try")
+
+
+def _keep(path: Path, data: bytes, overwrite: bool) -> Path:
+    if not overwrite:
+        return disk.write_free(path, data)
+    disk.write(path, data)
+    return path
+
+
+def _trouble(files: Files, output: Path, flags: Path, failure: OSError | None) -> str:
+    name = repr(str(files.output))
+    if failure:
+        return f"{name} could not be written ({disk.reason(failure)})"
+    if (output, flags) != (files.output, files.flags):
+        return f"another file has the name {name}, or that of its settings, and stays"
+    return ""
+
+
+def _numbered_there(files: Files) -> list[Path]:
+    """Files with the name of a picture that this run would keep on its way."""
+    every, folder = files.save_every, files.output.parent
+    last = files.numbered((files.steps - 1) // every * every) if every else None
+    if last is None:
+        return []
+    disk.check_name(last, overwrite=True)  # the longest name
+    try:
+        names = os.listdir(folder)
+    except OSError:  # it may be written but not read
+        return []
+    return [folder / name for name in names if _has_number(files, name)]
+
+
+def _has_number(files: Files, name: str) -> bool:
+    output = files.output
+    form = f"{re.escape(output.stem)}_([0-9]{{6,18}}){re.escape(output.suffix)}"
+    match = re.fullmatch(form, name)
+    found = files.numbered(int(match[1])) if match else None
+    return found is not None and found.name == name
+
+
+def _is_numbered(files: Files, path: Path) -> bool:
+    folder = files.output.parent
+    return _has_number(files, path.name) and path.parent.resolve() == folder.resolve()
+
+
+def _read(config: Config, sources: Sequence[str]) -> Iterator[tuple[Path, str]]:
+    """Every file that the run reads, and what it is."""
+    for field, value in flagfile.settings(config):
+        for path in value if isinstance(value, tuple) else (value,):
+            # A known network's name would do no harm here.
+            if field.metadata["file"] == "read" and path not in (
+                "",
+                *field.metadata["words"],
+            ):
+                yield Path(path), f"the file of --{field.name}"
+    for source in sources:
+        yield Path(source), "a file that settings come from"
+
+
+def _check_distinct(files: Files, taken: list[tuple[Path, str]]) -> None:
+    single = (files.output, files.flags, files.metrics, files.preview)
+    for path in filter(None, single):
+        for other, what in taken:
+            if _are_one(path, other):
+                raise _over(path, what)
+        taken.append((path, "another file of this run"))
+    for path, what in taken:
+        if _is_numbered(files, path) or _is_numbered(files, path.resolve()):
+            raise _over(path, f"{what}, as --save_every counts")
+
+
+def _over(path: Path, what: str) -> RequestError:
+    return RequestError(
+        f"{str(path)!r} would be written over {what}; choose another name"
+    )
+
+
+def _are_one(path: Path, other: Path) -> bool:
+    """Whether two names mean one file; on some disks capitals do not matter."""
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):  # one of them is not there
+        one, two = (os.path.normcase(each.resolve()) for each in (path, other))
+        return one == two

@@ -5,18 +5,24 @@ optimises and writes. Exit status: 0 done, 2 the request was wrong, 1 it broke
 while running, 130 or 143 interrupted with the picture kept.
 """
 
+import io
 import logging
 import os
 import sys
 from collections.abc import Sequence
 
-from nst_jax import flags
+from nst_jax import flags, progress
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
 
 
 def entry() -> None:
     """The console script."""
+    progress.quit_on_signals()
+    for stream in (sys.stdout, sys.stderr):
+        # A file's name may hold letters that the terminal's encoding has not.
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     sys.exit(main(sys.argv[1:]))
 
 
@@ -25,13 +31,14 @@ def main(argv: Sequence[str]) -> int:
     try:
         request = flags.parse(argv, read_settings=_read_settings)
         if request.answer:
-            print(request.answer)
+            progress.say(request.answer)
             return 0
-        return _run(request.config)
+        return _run(request)
     except RequestError as error:
-        print(f"nst-jax: {error}", file=sys.stderr)
+        progress.warn(str(error))
         return 2
     except KeyboardInterrupt:
+        progress.warn("interrupted (SIGINT)")
         return 130
 
 
@@ -41,13 +48,20 @@ def _read_settings(path: str) -> str:
     return images.read_settings(path)
 
 
-def _run(config: Config) -> int:
+def _run(request: flags.Request) -> int:
     from nst_jax import inputs, record
 
+    config = request.config
     files = record.plan(config)
-    if not config.output.dry_run:
-        record.check(files, config)
-    pictures = inputs.read(config)
+    record.check(files, config, request.sources)
+    try:
+        pictures = inputs.read(config)
+    except MemoryError:
+        raise RequestError(
+            f"the pictures do not fit into memory at --size={config.inputs.size}; ask "
+            "for a smaller size"
+        ) from None
+    record.check_shape(files, pictures.content.shape[:2])
 
     _prepare_jax(config)
     from nst_jax import job

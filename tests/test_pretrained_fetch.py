@@ -5,10 +5,13 @@ import dataclasses
 import hashlib
 import http.server
 import io
+import os
+import signal
 import socket
 import subprocess
 import sys
 import tarfile
+import tempfile
 import threading
 import time
 import urllib.request
@@ -17,7 +20,7 @@ import h5py
 import numpy as np
 import pytest
 
-from nst_jax import pretrained
+from nst_jax import disk, pretrained
 from nst_jax.errors import RequestError
 from nst_jax.pretrained import canonical, download, fetch, places
 from nst_jax.pretrained.known import KNOWN, IndexCopy
@@ -411,6 +414,72 @@ def test_the_variable_s_folder_comes_first_then_the_checkout(tmp_path, monkeypat
     if (root / "pyproject.toml").is_file():
         assert others[0] == root / "weights"
     assert others[-1].parts[-2:] == ("nst_jax", "weights")
+
+
+def test_a_folder_that_cannot_be_written_is_passed_over(tmp_path, monkeypatch):
+    shut, second = tmp_path / "shut", tmp_path / "second"
+    whole = disk.probe
+
+    def probe(folder):
+        if folder == shut:
+            raise PermissionError(13, "Permission denied")
+        whole(folder)
+
+    monkeypatch.setattr(disk, "probe", probe)
+    monkeypatch.setattr(places, "folders", lambda: (shut, second))
+    assert places.to_store() == second
+    assert list(second.iterdir()) == []
+
+
+def test_a_folder_in_the_files_place_is_seen_before_anything_is_fetched(
+    empty, monkeypatch
+):
+    (empty / "vgg19-caffe.safetensors").mkdir(parents=True)
+    monkeypatch.setattr(fetch, "from_url", None)
+    with pytest.raises(RequestError, match="is a folder"):
+        bring(TRUE)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
+@pytest.mark.parametrize(
+    ("number", "leaves"),
+    [(signal.SIGINT, KeyboardInterrupt), (signal.SIGTERM, SystemExit)],
+)
+def test_a_signal_while_it_is_fetched_leaves_nothing(
+    empty, tmp_path, monkeypatch, number, leaves
+):
+    here = tmp_path / "temporary"
+    here.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(here))
+
+    def download(row, folder, *, quiet):
+        (folder / "half").write_bytes(b"half")
+        os.kill(os.getpid(), number)
+
+    monkeypatch.setattr(fetch, "from_url", download)
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(leaves):
+        bring(TRUE)
+    assert list(here.iterdir()) == []
+    assert rubbish(empty) == []
+    assert signal.getsignal(signal.SIGTERM) == before
+
+
+def test_what_killed_processes_left_is_removed_when_it_is_old(tmp_path, monkeypatch):
+    def killed(*_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", killed)
+    monkeypatch.setattr("pathlib.Path.unlink", lambda *_, **__: None)
+    with pytest.raises(KeyboardInterrupt):
+        disk.write(tmp_path / "a.safetensors", b"half")
+    monkeypatch.undo()
+    (left,) = tmp_path.iterdir()
+    fetch._remove_leftovers(tmp_path)
+    assert left.exists()
+    os.utime(left, (0, 0))
+    fetch._remove_leftovers(tmp_path)
+    assert not left.exists()
 
 
 def test_a_folder_that_cannot_be_made_is_passed_over(tmp_path, monkeypatch):

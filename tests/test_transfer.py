@@ -28,7 +28,7 @@ OBJECTIVE = ObjectiveConfig(
     tv_range=1.0,
 )
 CONFIG = Config(
-    network=NetworkConfig(pooling="max"),
+    network=NetworkConfig(pooling="max", padding="zero"),
     objective=OBJECTIVE,
     optimizer=OptimizerConfig(optimizer="adam", learning_rate=0.02),
     solve=SolveConfig(steps=5, log_every=2),

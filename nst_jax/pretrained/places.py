@@ -3,6 +3,7 @@
 import os
 from pathlib import Path
 
+from nst_jax import disk
 from nst_jax.errors import RequestError
 
 VARIABLE = "NST_JAX_WEIGHTS"
@@ -37,10 +38,10 @@ def to_store() -> Path:
     for folder in folders():
         try:
             folder.mkdir(parents=True, exist_ok=True)
+            disk.probe(folder)
         except OSError:
             continue
-        if os.access(folder, os.W_OK):
-            return folder
+        return folder
     raise RequestError(
         f"expected a folder for weights files that can be written, found none of "
         f"{', '.join(repr(str(folder)) for folder in folders())}; set {VARIABLE} to one"
