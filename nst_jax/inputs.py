@@ -89,8 +89,7 @@ def _least_side(config: Config) -> int:
     network = config.network.network
     entries = (config.objective.content_layers, config.objective.style_layers)
     named = [layers.weighted(each, network) for each in entries]
-    used = layers.up_to(tuple(name for each in named for name in each), network)
-    return max((images.MIN_SIDE, *(layer.stride for layer in used)))
+    return layers.least_side(tuple(name for each in named for name in each), network)
 
 
 def _style(

@@ -17,6 +17,9 @@ from nst_jax.errors import RequestError
 Network = Literal["vgg19", "vgg16"]
 Kind = Literal["conv", "relu", "pool"]
 
+# Below this there is little for VGG to look at.
+MIN_SIDE = 16
+
 # Channels of each block (Simonyan and Zisserman, 2015, table 1) and how many
 # convolutions it has: configuration E is VGG19, configuration D VGG16.
 _CHANNELS = (64, 128, 256, 512, 512)
@@ -118,3 +121,12 @@ def up_to(names: tuple[str, ...], network: Network) -> tuple[Layer, ...]:
     rows = table(network)
     deepest = max((i for i, row in enumerate(rows) if row.name in names), default=-1)
     return rows[: deepest + 1]
+
+
+def least_side(names: tuple[str, ...], network: Network) -> int:
+    """Rows and columns a picture needs, so that each layer has a position left.
+
+    >>> least_side(("relu1_1",), "vgg19"), least_side(("pool5",), "vgg19")
+    (16, 32)
+    """
+    return max((MIN_SIDE, *(layer.stride for layer in up_to(names, network))))

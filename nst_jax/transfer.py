@@ -21,8 +21,6 @@ from nst_jax.errors import RequestError
 # Anything with rows, columns and 3 channels; `_checked` says what is wrong with it.
 Picture = np.ndarray | jax.Array
 
-# Below this VGG has little to look at; deeper layers may need more.
-SMALLEST = 16
 
 _content_targets = jax.jit(
     targets.content_targets, static_argnames=("names", "forward")
@@ -215,8 +213,8 @@ def first_image(
 
 
 def _check_size(picture: Picture, name: str, how: objective.Recipe) -> None:
-    used = layers.up_to((*how.content_layers, *how.style_layers), how.forward.network)
-    least = max((SMALLEST, *(layer.stride for layer in used)))
+    used = (*how.content_layers, *how.style_layers)
+    least = layers.least_side(used, how.forward.network)
     if picture.ndim != 3 or picture.shape[2] != 3 or min(picture.shape[:2]) < least:
         raise RequestError(
             f"{name} must be rows x columns x 3 with at least {least} rows and "

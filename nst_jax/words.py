@@ -33,7 +33,7 @@ def plan(
 ) -> str:
     """What a dry run prints after the first line."""
     sizes = ", ".join(f"{columns}x{rows}" for rows, columns in styles)
-    peak = f"about {memory / 2**20:.0f} MiB" if memory else "unknown here"
+    peak = f"about {_bytes(memory)}" if memory else "unknown here"
     settings = config.objective
     lines = [
         f"style at {sizes}; first image: {config.inputs.init}",
@@ -76,3 +76,7 @@ def divergence(step: int) -> str:
         f"the loss stopped being finite after step {step}; try a smaller "
         f"--learning_rate or --precision=float32"
     )
+
+
+def _bytes(count: int) -> str:
+    return f"{count / 2**20:.0f} MiB" if count < 2**33 else f"{count / 2**30:.0f} GiB"

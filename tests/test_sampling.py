@@ -9,7 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_jax.errors import RequestError
-from nst_jax.images.sampling import MIN_SIDE, crop, resize, working_size
+from nst_jax.images.sampling import crop, resize, working_size
+from nst_jax.layers import MIN_SIDE
 
 FILTERS = ("lanczos", "bicubic", "bilinear", "box", "nearest")
 RULES = ("long", "short", "width", "height", "area")

@@ -16,7 +16,6 @@ from jaxtyping import Float32
 from nst_jax import disk
 from nst_jax.errors import RequestError
 from nst_jax.images import decode, encode
-from nst_jax.images.sampling import MIN_SIDE as MIN_SIDE
 from nst_jax.images.sampling import Filter as Filter
 from nst_jax.images.sampling import Rule as Rule
 from nst_jax.images.sampling import check_size as check_size

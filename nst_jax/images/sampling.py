@@ -11,11 +11,10 @@ from jaxtyping import Float32
 from PIL import Image
 
 from nst_jax.errors import RequestError
+from nst_jax.layers import MIN_SIDE
 
 Filter = Literal["lanczos", "bicubic", "bilinear", "box", "nearest"]
 Rule = Literal["long", "short", "width", "height", "area"]
-
-MIN_SIDE = 16  # four poolings leave one position
 
 
 def working_size(
