@@ -386,5 +386,24 @@ class Config:
                 f"style_weights must have one value for each of the {styles} styles, "
                 f"got {shares}"
             )
-        for names in (self.objective.content_layers, self.objective.style_layers):
-            layers.weighted(names, self.network.network)
+        self._check_terms()
+
+    def _check_terms(self) -> None:
+        """Layers are known ones, and something is left to minimise."""
+        goal, factors = self.objective, [self.objective.tv_weight]
+        for name in ("content", "style"):
+            weight = getattr(goal, f"{name}_weight")
+            entries = layers.weighted(
+                getattr(goal, f"{name}_layers"), self.network.network
+            )
+            if weight and not entries:
+                raise RequestError(
+                    f"{name}_layers must name a layer, got none; to leave the {name} "
+                    f"out, {name}_weight=0"
+                )
+            factors += [weight * factor for factor in entries.values()]
+        if not any(factors):
+            raise RequestError(
+                "one of content_weight, style_weight and tv_weight must be above 0, "
+                "got 0 for all of them"
+            )

@@ -192,7 +192,8 @@ def test_lists():
         "a.jpg",
         'b, "c".jpg',
     )
-    assert config_of("--content_layers=").objective.content_layers == ()
+    empty = config_of("--content_layers=", "--content_weight=0")
+    assert empty.objective.content_layers == ()
     inputs = config_of("--style=a,b", "--style_scale=1, 0.5").inputs
     assert inputs.style_scale == (1, 0.5)
 
@@ -526,7 +527,11 @@ def parts(draw):
         "style_weights": tuple(shares),
         "content_layers": draw(weighted),
         "style_layers": draw(weighted),
+        "tv_weight": draw(st.floats(1e-3, 1e9)),  # something is left to minimise
     }
+    for kind in ("content", "style"):
+        if not drawn["objective"][f"{kind}_layers"]:
+            drawn["objective"][f"{kind}_weight"] = 0.0
     drawn["output"] |= {
         "output": draw(PATHS),
         "metrics": draw(st.just("") | PATHS),
@@ -544,7 +549,11 @@ def parts(draw):
             "content": f"{ROOT}caf\udce9 ",
             "style": (f'{ROOT}a,"b" ', f"{ROOT}#c"),
         },
-        "objective": {"style_weights": (0.1, 1 / 3), "content_layers": ()},
+        "objective": {
+            "style_weights": (0.1, 1 / 3),
+            "content_layers": (),
+            "content_weight": 0.0,
+        },
         "output": {"output": f"{ROOT}c\u2028\x85.png"},
     },
     comment="x\n--overwrite",

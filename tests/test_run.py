@@ -207,6 +207,8 @@ def test_the_network_sees_white_where_a_picture_is_transparent(job, folder):
 
 WIDE = "--content=wide.png --size=0 --style_scale=0.01"
 WRONG = {
+    "--content_weight=0 --style_weight=0 --tv_weight=0": "must be above 0",
+    "--style_layers=": "--style_layers must name a layer, got none",
     "--stpes=3": "did you mean --steps",
     "picture.jpg": "unexpected argument 'picture.jpg'",
     "--content=missing.jpg": "'missing.jpg' does not exist",
