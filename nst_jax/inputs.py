@@ -58,10 +58,11 @@ def read(config: Config) -> Inputs:
     )
     alpha = content.alpha
     styles, initial = [], None
-    for index, path in enumerate(settings.style):
+    named = zip(settings.style, _scales(settings), strict=True)
+    for index, (path, scale) in enumerate(named):
         role = f"style {index + 1}" if len(settings.style) > 1 else "style"
         pixels = images.on_white(opened(role, path))
-        styles.append(_style(pixels, scales(settings)[index], shape, settings, least))
+        styles.append(_style(pixels, scale, shape, settings, least))
         if index == 0 and settings.init == "style":
             initial = _filling(pixels, shape, settings)
     if settings.init not in FIRST_IMAGES:
@@ -77,19 +78,19 @@ def read(config: Config) -> Inputs:
     )
 
 
-def scales(settings: InputConfig) -> tuple[float, ...]:
-    """The size of each style against the content's."""
-    if len(settings.style_scale) == 1:
-        return settings.style_scale * len(settings.style)
-    return settings.style_scale
-
-
 def _least_side(config: Config) -> int:
     """Pixels that leave the deepest layer in use at least one position."""
     network = config.network.network
     entries = (config.objective.content_layers, config.objective.style_layers)
     named = [layers.weighted(each, network) for each in entries]
     return layers.least_side(tuple(name for each in named for name in each), network)
+
+
+def _scales(settings: InputConfig) -> tuple[float, ...]:
+    """The size of each style against the content's."""
+    if len(settings.style_scale) == 1:
+        return settings.style_scale * len(settings.style)
+    return settings.style_scale
 
 
 def _style(

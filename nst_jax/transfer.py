@@ -21,7 +21,6 @@ from nst_jax.errors import RequestError
 # Anything with rows, columns and 3 channels; `_checked` says what is wrong with it.
 Picture = np.ndarray | jax.Array
 
-
 _content_targets = jax.jit(
     targets.content_targets, static_argnames=("names", "forward")
 )
@@ -84,14 +83,14 @@ def steps(
     `pace` and `log_every` are those of `solve.run`. Nothing is computed before
     the first progress is asked for.
     """
-    how, problem = prepare(content, style, weights, config)
-    if initial is None:
-        initial = first_image(config.inputs, jnp.asarray(content), problem)
-    if initial.shape != content.shape:
+    if initial is not None and initial.shape != content.shape:
         raise RequestError(
             f"initial must have the content's shape {content.shape}, got "
             f"{initial.shape}"
         )
+    how, problem = prepare(content, style, weights, config)
+    if initial is None:
+        initial = first_image(config.inputs, jnp.asarray(content), problem)
     loop = solver(how, config.optimizer)
     yield from solve.run(
         loop,
