@@ -14,7 +14,8 @@ Features = Float[Array, "h w c"]
 Scalar = Float[Array, ""]
 # By layer name; each layer has a size of its own, so its axes are not bound.
 FeatureMaps = dict[str, Float[Array, "_h _w _c"]]
-GramMatrices = dict[str, Float[Array, "_r _c _c"]]
+# Masks by layer: the weight of each region at each position.
+RegionMaps = dict[str, Float[Array, "_h _w _r"]]
 # {"conv1_1": {"kernel": "3 3 c d", "bias": "d"}, ...}, kernels in RGB order.
 Params = dict[str, dict[str, Array]]
 
@@ -48,6 +49,15 @@ class Moments(NamedTuple):
     weight: Float[Array, "r"]  # sum of w
     first: Float[Array, "r c"]  # sum of w f
     second: Float[Array, "r c c"]  # sum of w f f^T
+
+
+class Style(NamedTuple):
+    """What the style of one layer is, per region; None what no loss looks at."""
+
+    gram: Float[Array, "r c c"] | None
+    mean: Float[Array, "r c"] | None
+    covariance: Float[Array, "r c c"] | None
+    root: Float[Array, "r c c"] | None  # of the covariance
 
 
 class LossTerms(NamedTuple):

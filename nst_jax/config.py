@@ -7,84 +7,16 @@ takes plain numbers.
 """
 
 import dataclasses
-import math
-from typing import Any, Literal, get_args, get_origin
+from typing import Literal
 
-from nst_jax import layers
+from nst_jax import layers, scales
 from nst_jax.errors import RequestError
+from nst_jax.settings import check, entry, setting
 
-# The arrays are float32.
-_LARGEST = 3e38
 # First images that are named instead of given as a file.
 FIRST_IMAGES = ("content", "noise", "blend", "style")
-
-
-def setting(
-    default: Any,
-    help: str,
-    *,
-    low: float = -math.inf,
-    high: float = math.inf,
-    file: Literal["no", "read", "written"] = "no",
-    words: tuple[str, ...] = (),
-    stored: Literal["always", "beside", "never"] = "always",
-) -> Any:
-    """A field with its help and inclusive range.
-
-    Args:
-        default: its value, and so its type.
-        help: what it is, for `--help`.
-        low: the least number.
-        high: the largest number.
-        file: whether it names files, and what is done with them.
-        words: values of such a field that name no file.
-        stored: where a run keeps it: inside its picture and in the flagfile beside
-            it, only beside (what belongs to this machine), or nowhere.
-    """
-    about = {
-        "help": help,
-        "low": low,
-        "high": high,
-        "file": file,
-        "words": words,
-        "stored": stored,
-    }
-    return dataclasses.field(default=default, metadata=about)
-
-
-def check(config: Any) -> None:
-    """Raises unless every field of a settings dataclass has its type and range."""
-    for field in dataclasses.fields(config):
-        value = getattr(config, field.name)
-        if get_origin(field.type) is tuple:
-            kind = get_args(field.type)[0]
-            if not isinstance(value, tuple):
-                raise RequestError(f"{field.name} must be a tuple, got {value!r}")
-            for item in value:
-                _check_value(field, kind, item)
-        else:
-            _check_value(field, field.type, value)
-
-
-def _check_value(field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
-    if get_origin(kind) is Literal:
-        if value not in get_args(kind):
-            choices = ", ".join(get_args(kind))
-            raise RequestError(f"{field.name} must be one of {choices}, got {value!r}")
-        return
-    fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
-    if not fits or (kind is float and isinstance(value, bool)):
-        raise RequestError(f"{field.name} must be {kind.__name__}, got {value!r}")
-    low, high = field.metadata["low"], field.metadata["high"]
-    if kind in (int, float) and not (low <= value <= high and abs(value) < _LARGEST):
-        limits = f"at least {low}" if high == math.inf else f"{low} to {high}"
-        limits = "finite" if low == -math.inf and high == math.inf else limits
-        raise RequestError(f"{field.name} must be {limits}, got {value}")
-    if kind is str and any(ord(character) < 32 for character in value):
-        raise RequestError(
-            f"{field.name} may not hold control characters or line breaks, got "
-            f"{value!r}"
-        )
+# Statistics of features that stand for a style.
+STYLE_LOSSES = ("gram", "mean_std", "covariance", "wasserstein")
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -101,10 +33,17 @@ class InputConfig:
     size_rule: Literal["long", "short", "width", "height", "area"] = setting(
         "long", "What --size measures; area is the side of a square as large."
     )
-    fit: Literal["keep", "crop"] = setting(
+    size_rounding: Literal["nearest", "down"] = setting(
+        "nearest", "How the side that follows from --size becomes a whole number."
+    )
+    enlarge: Literal["all", "content", "none"] = setting(
+        "all", "Which pictures are enlarged if they are smaller than --size."
+    )
+    fit: Literal["keep", "crop", "stretch", "width"] = setting(
         "keep",
-        "keep: every picture its own aspect; crop: the style cut to the shape"
-        " of the content.",
+        "The style's shape. keep: its own aspect, sized as the content is; width: its"
+        " own aspect, as wide as the content; crop: cut to the content's shape;"
+        " stretch: squashed to it.",
     )
     style_scale: tuple[float, ...] = setting(
         (1.0,),
@@ -112,11 +51,16 @@ class InputConfig:
         low=0.01,
         high=100,
     )
-    filter: Literal["lanczos", "bicubic", "bilinear", "box", "nearest"] = setting(
-        "lanczos", "Resampling filter for every change of size."
+    filter: Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "area"] = (
+        setting("lanczos", "Resampling filter for every change of size.")
     )
     antialias: bool = setting(
         True, "Widen the filter when shrinking (off: as tf.image.resize does)."
+    )
+    resize_depth: Literal["float", "8"] = setting(
+        "float",
+        "float: a resized picture keeps its fractions; 8: it is rounded to 8 bits, as"
+        " by programs that resize 8-bit pictures.",
     )
     init: str = setting(
         "content",
@@ -156,6 +100,67 @@ class InputConfig:
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
+class ControlConfig:
+    """Where the style goes, and which colours the result has."""
+
+    content_mask: tuple[str, ...] = setting(
+        (),
+        "Regions of the content: one picture whose colours label up to 8 of them, or"
+        " a soft mask for each.",
+        file="read",
+    )
+    style_mask: tuple[str, ...] = setting(
+        (),
+        "Regions of the style, in the same colours or the same order; with several"
+        " styles a picture of labels for each. Without it every region takes the whole"
+        " style, or its own of as many styles.",
+        file="read",
+    )
+    region_weights: tuple[float, ...] = setting(
+        (1.0,), "Weight of the style in each region; 0 leaves it as it is.", low=0
+    )
+    protect: str = setting(
+        "", "Mask of what must stay recognisable, such as faces.", file="read"
+    )
+    protect_weight: float = setting(
+        20.0, "How much more the content weighs inside --protect.", low=1
+    )
+    fill: str = setting(
+        "",
+        "Mask of what is repainted; pixels outside stay exactly as they are.",
+        file="read",
+    )
+    color: Literal[
+        "none",
+        "luminance",
+        "histogram",
+        "linear-cholesky",
+        "linear-symmetric",
+        "linear-pca",
+    ] = setting(
+        "none",
+        "Keep the content's colours: transfer brightness only (luminance), or give"
+        " them to the style (before) or the result (after) by histograms or a linear"
+        " map.",
+    )
+    color_when: Literal["before", "after"] = setting("before", "See --color.")
+    wrap: Literal["none", "x", "y", "xy"] = setting(
+        "none", "Directions in which the result tiles without a seam."
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
+        if self.content_mask and not sum(self.region_weights) > 0:
+            raise RequestError(
+                f"region_weights must have a positive sum, got {self.region_weights}"
+            )
+        if self.style_mask and not self.content_mask:
+            raise RequestError(
+                "style_mask needs content_mask, which says where its regions go"
+            )
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
 class NetworkConfig:
     """The frozen network that looks at the pictures."""
 
@@ -188,6 +193,18 @@ class NetworkConfig:
     padding: Literal["zero", "replicate"] = setting(
         "replicate", "What the first convolution sees beyond the border."
     )
+    input_scale: float = setting(
+        0.0,
+        "What the image in 0..1 is multiplied by for the network; 0 is what the"
+        " weights were trained on.",
+        low=0,
+        high=65536,
+    )
+    transpose_kernels: bool = setting(
+        False,
+        "Exchange rows and columns of every kernel, as a program does that takes the"
+        " weights to be stored that way.",
+    )
     precision: Literal["auto", "float32", "tf32", "mixed"] = setting(
         "auto",
         "The network's products: float32 everywhere, tf32 (NVIDIA), mixed"
@@ -207,10 +224,16 @@ class ObjectiveConfig:
     content_layers: tuple[str, ...] = setting(
         ("relu4_2",), "Layers that hold the content, each with its weight: relu4_2:0.5."
     )
-    content_loss: Literal["mean", "sum", "half_sum", "root"] = setting(
+    content_loss: Literal["mean", "sum", "half_sum", "root", "scaled"] = setting(
         "mean",
-        "Squared differences of features: their mean, sum, half the sum, or"
-        " the sum over 2 sqrt(channels * positions).",
+        "Squared differences of features: their mean, sum, half the sum, the sum over"
+        " 2 sqrt(channels * positions), or the sum over that of absolute differences.",
+    )
+    laplacian_weight: float = setting(
+        0.0, "Weight of the content's edges, by the Laplacian of the image.", low=0
+    )
+    laplacian_pool: int = setting(
+        4, "Pixels averaged, each way, before the Laplacian.", low=1, high=256
     )
     style_weight: float = setting(
         30.0,
@@ -221,14 +244,19 @@ class ObjectiveConfig:
         ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
         "Layers that hold the style, each with its weight: relu1_1:0.2.",
     )
-    style_loss: Literal["gram"] = setting("gram", "Which statistic is the style.")
+    style_loss: tuple[str, ...] = setting(
+        ("gram",),
+        "Which statistics are the style: gram, mean_std, covariance, wasserstein, or"
+        " several with their weights: gram:1,mean_std:0.5.",
+    )
     gram_division: Literal["none", "positions", "elements"] = setting(
         "elements", "What a Gram matrix is divided by: nothing, h*w, or c*h*w."
     )
-    style_reduction: Literal["mean", "sum", "image"] = setting(
+    style_reduction: Literal["mean", "sum", "image", "scaled"] = setting(
         "mean",
-        "Squared differences of Gram matrices: their mean, sum, or the sum over"
-        " 4 * 3^2 * (pixels of the image)^2.",
+        "Squared differences of Gram (or covariance) matrices: their mean, sum, the"
+        " sum over 4 * 3^2 * (pixels of the image)^2, or over that of absolute"
+        " differences.",
     )
     style_weights: tuple[float, ...] = setting(
         (1.0,),
@@ -259,6 +287,25 @@ class ObjectiveConfig:
             raise RequestError(
                 f"style_weights must have a positive sum, got {self.style_weights}"
             )
+        self.style_losses()
+
+    def style_losses(self) -> dict[str, float]:
+        """The statistics that are the style, with their weights."""
+        found: dict[str, float] = {}
+        for text in self.style_loss:
+            name, weight = entry(text)
+            if name not in STYLE_LOSSES or name in found:
+                raise RequestError(
+                    f"style_loss must name each of {', '.join(STYLE_LOSSES)} at most "
+                    f"once, got {text!r}"
+                )
+            found[name] = weight
+        if not any(found.values()):
+            raise RequestError(
+                f"style_loss must name one of {', '.join(STYLE_LOSSES)} with a weight "
+                f"above 0, got {','.join(self.style_loss)!r}"
+            )
+        return found
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -284,11 +331,12 @@ class OptimizerConfig:
     warmup_steps: int = setting(0, "Steps over which the rate rises from 0.", low=0)
     beta1: float = setting(0.9, "Adam: decay of the mean.", low=0, high=0.999999)
     beta2: float = setting(0.99, "Adam: decay of the square.", low=0, high=0.999999)
-    epsilon: float = setting(
-        1e-8,
-        "Added to the root of the squares (adam), or to the squares under the root"
-        " (rmsprop, adagrad).",
-        low=1e-30,
+    epsilon: float = setting(1e-8, "Keeps divisors from zero.", low=1e-30)
+    epsilon_place: Literal["auto", "root", "square", "raw"] = setting(
+        "auto",
+        "Where epsilon is added: to the root of the squares, to the squares under it,"
+        " or to the root before Adam's bias correction (raw: Keras' Adam); auto is root"
+        " for adam, square for rmsprop and adagrad.",
     )
     decay: float = setting(0.9, "RMSprop: decay of the square.", low=0, high=0.999999)
     momentum: float = setting(0.0, "RMSprop and sgd: momentum.", low=0, high=0.999999)
@@ -299,8 +347,17 @@ class OptimizerConfig:
     history: int = setting(
         10, "L-BFGS: pairs remembered, each as large as two images.", low=1, high=1000
     )
+    line_search: Literal["zoom", "none"] = setting(
+        "zoom", "L-BFGS: search along each step, or take steps of the learning rate."
+    )
     linesearch_steps: int = setting(
         20, "L-BFGS: evaluations a line search may take.", low=1, high=1000
+    )
+    first_step: float = setting(
+        1.0,
+        "L-BFGS without line search: by how much the first step moves all pixels"
+        " together (image 0..1).",
+        low=1e-9,
     )
     box: Literal["auto", "step", "end", "none"] = setting(
         "auto",
@@ -314,8 +371,8 @@ class OptimizerConfig:
             self.schedule != "constant" or self.warmup_steps
         ):
             raise RequestError(
-                "schedule and warmup_steps are not for optimizer lbfgs, whose line "
-                "search finds each step; choose another optimizer"
+                "schedule and warmup_steps are not for optimizer lbfgs, which "
+                "finds its own steps; choose another optimizer"
             )
 
 
@@ -323,13 +380,38 @@ class OptimizerConfig:
 class SolveConfig:
     """How long it goes on."""
 
-    steps: int = setting(300, "Updates of the image; 0 only measures it.", low=0)
+    steps: int = setting(
+        300, "Updates of the image, at the last scale; 0 only measures it.", low=0
+    )
     log_every: int = setting(
         10, "Steps between rows of the metrics, or calls of a callback.", low=1
+    )
+    scales: str = setting(
+        "auto",
+        "Long sides to work through from coarse to fine: none, auto (halving down to"
+        " what the network sees whole), 2, sqrt2 (factors), or a list: 256,512.",
+    )
+    scale_steps: tuple[int, ...] = setting(
+        (),
+        "Updates at each scale before the last, from the smallest; the last of the"
+        " list serves all that follow; empty: as --steps.",
+        low=0,
+    )
+    scale_filter: Literal["bicubic", "bilinear", "lanczos"] = setting(
+        "bicubic", "How the image is enlarged from one scale to the next."
+    )
+    keep: Literal["last", "best", "average"] = setting(
+        "last",
+        "Which image is the result: the last, the one of the lowest loss, or the"
+        " running average.",
+    )
+    average_decay: float = setting(
+        0.99, "Share of the past in the running average.", low=0, high=0.999999
     )
 
     def __post_init__(self) -> None:
         check(self)
+        scales.parse(self.scales)
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -346,6 +428,9 @@ class OutputConfig:
     quality: int = setting(95, "Of JPEG and WebP.", low=1, high=100)
     no_metadata: bool = setting(False, "Leave the settings out of the picture.")
     metrics: str = setting("", "CSV file for the terms of the loss.", file="written")
+    report: str = setting(
+        "", "HTML page with pictures, curves, settings and times.", file="written"
+    )
     preview: str = setting(
         "", "A picture that is rewritten while the run goes on.", file="written"
     )
@@ -372,6 +457,7 @@ class Config:
     """All settings of one run, by concern."""
 
     inputs: InputConfig = InputConfig()
+    control: ControlConfig = ControlConfig()
     network: NetworkConfig = NetworkConfig()
     objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
@@ -390,7 +476,8 @@ class Config:
 
     def _check_terms(self) -> None:
         """Layers are known ones, and something is left to minimise."""
-        goal, factors = self.objective, [self.objective.tv_weight]
+        goal = self.objective
+        factors = [goal.tv_weight, goal.laplacian_weight]
         for name in ("content", "style"):
             weight = getattr(goal, f"{name}_weight")
             entries = layers.weighted(
@@ -404,6 +491,6 @@ class Config:
             factors += [weight * factor for factor in entries.values()]
         if not any(factors):
             raise RequestError(
-                "one of content_weight, style_weight and tv_weight must be above 0, "
-                "got 0 for all of them"
+                "one of content_weight, style_weight, tv_weight and laplacian_weight "
+                "must be above 0, got 0 for all of them"
             )

@@ -24,6 +24,7 @@ Precision = Literal["float32", "tf32", "mixed"]
 Pooling = Literal["max", "avg"]
 Rounding = Literal["floor", "ceil", "same"]
 Padding = Literal["zero", "replicate"]
+Wrap = Literal["none", "x", "y", "xy"]
 Kernel = Float[Array, "3 3 c d"]
 
 
@@ -34,12 +35,17 @@ def convolution(
     *,
     precision: Precision,
     padding: Padding = "zero",
+    wrap: Wrap = "none",
     plain: bool = False,
 ) -> Float[Array, "h w d"]:
-    """The cross-correlation with a 3x3 kernel, the same size as its input."""
+    """The cross-correlation with a 3x3 kernel, the same size as its input.
+
+    Beyond the border stand zeros or the border's own values, or, in the directions
+    of `wrap`, what stands on the other side.
+    """
     border = 1
-    if padding == "replicate":
-        features, border = jnp.pad(features, ((1, 1), (1, 1), (0, 0)), "edge"), 0
+    if padding == "replicate" or wrap != "none":
+        features, border = _bordered(features, padding, wrap), 0
     product = _correlate if plain else _frozen_correlate
     return product(features, kernel, border, precision) + bias[None, None]
 
@@ -68,6 +74,17 @@ def pool(
     sums = _windows(jnp.pad(features, odd)).sum((1, 3))
     rows, columns = (_shares(length, rounding) for length in (height, width))
     return sums * rows[:, None, None] * columns[None, :, None]
+
+
+def _bordered(
+    features: Features, padding: Padding, wrap: Wrap
+) -> Float[Array, "_ _ c"]:
+    for axis, name in enumerate("yx"):
+        width = [(0, 0)] * 3
+        width[axis] = (1, 1)
+        beyond = "edge" if padding == "replicate" else "constant"
+        features = jnp.pad(features, width, "wrap" if name in wrap else beyond)
+    return features
 
 
 def _shares(length: int, rounding: Rounding) -> np.ndarray:

@@ -4,6 +4,7 @@ Meshes and several processes will live here too; nothing else asks JAX what it
 is running on.
 """
 
+import functools
 import os
 import re
 import shutil
@@ -82,3 +83,21 @@ def warning(device: jax.Device) -> str | None:
         "this machine has an NVIDIA GPU that JAX cannot use; to use it: "
         'python -m pip install -U "jax[cuda13]" (or "jax[cuda12]" for older drivers)'
     )
+
+
+def compile_seconds() -> float:
+    """The seconds that XLA has compiled since this was first asked."""
+    return sum(_compilations())
+
+
+@functools.cache
+def _compilations() -> list[float]:
+    """The duration of each, growing; JAX tells whoever has registered."""
+    found: list[float] = []
+
+    def listen(event: str, seconds: float, **_: str | int) -> None:
+        if event.endswith("backend_compile_duration"):
+            found.append(seconds)
+
+    jax.monitoring.register_event_duration_secs_listener(listen)
+    return found

@@ -10,7 +10,6 @@ import csv
 import dataclasses
 import os
 from collections.abc import Callable, Iterator, Sequence
-from importlib import resources
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args, get_origin
 
@@ -78,22 +77,6 @@ def lines(text: str) -> list[str]:
     rows = [line.rstrip("\r").lstrip() for line in text.split("\n")]
     rows = [row if "=" in row else row.rstrip() for row in rows]
     return [row for row in rows if row and not row.startswith(("#", "//"))]
-
-
-def presets() -> dict[str, str]:
-    """The text of each preset, by name."""
-    files = resources.files("nst_jax").joinpath("presets").iterdir()
-    return {
-        file.name.removesuffix(".flags"): file.read_text("utf-8")
-        for file in sorted(files, key=lambda file: file.name)
-        if file.name.endswith(".flags")
-    }
-
-
-def summary(text: str) -> str:
-    """The first comment line of a flagfile's text."""
-    first = text.lstrip().partition("\n")[0]
-    return first.lstrip("#").strip() if first.startswith("#") else ""
 
 
 def recorded(field: dataclasses.Field[Any]) -> bool:

@@ -5,29 +5,68 @@ transparent is laid on white before the network sees it, whatever it is for.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
-from nst_jax import images, layers
+from nst_jax import images, layers, scales
 from nst_jax.config import FIRST_IMAGES, Config, InputConfig
 from nst_jax.errors import RequestError
+from nst_jax.images import fitting, labels, sampling
+from nst_jax.pictures import Pictures, averaged
 
+Shape = tuple[int, int]
 Pixels = Float32[np.ndarray, "h w 3"]
 Resized = Float32[np.ndarray, "_ _ 3"]
+Weights = Float32[np.ndarray, "_ _"]
+Regions = Float32[np.ndarray, "_ _ r"]
+Shares = tuple[tuple[float, ...], ...]
+# Opens the file that has a role: "content", "style 2".
+Open = Callable[[str, str], images.Picture]
+
+# In a mask less than this is black, and as much more white: JPEG files ripple.
+_NOISE = np.float32(16 / 255)
+
+
+class Originals(NamedTuple):
+    """What the files show, each at its own size; the rest is as in `Pictures`."""
+
+    content: Resized
+    styles: tuple[Resized, ...]
+    initial: Resized | None
+    regions: Regions | None
+    style_regions: tuple[Regions, ...]
+    shares: Shares
+    protect: Weights | None
+    fill: Weights | None
 
 
 class Inputs(NamedTuple):
-    """Everything a job looks at, at the size it is worked on."""
+    """What a job looks at, and the shape of its result."""
 
-    content: Pixels
+    originals: Originals
+    shape: Shape
+    final: Pictures  # at that shape
     alpha: Float32[np.ndarray, "h w"] | None  # the content's, kept for the result
-    styles: tuple[Pixels, ...]
-    initial: Pixels | None  # None: made from the content and noise
-    files: Mapping[str, str]  # what each file is for: its name and sha256
+    files: dict[str, str]  # what each file is for: its name and sha256
+
+    @property
+    def content(self) -> Pixels:
+        """The content in the result's size."""
+        return self.final.content
+
+    @property
+    def styles(self) -> tuple[Resized, ...]:
+        """The styles that go with it."""
+        return self.final.styles
+
+    @property
+    def initial(self) -> Pixels | None:
+        """The first image, if it is a picture."""
+        return self.final.initial
 
 
 def load_image(
@@ -44,7 +83,7 @@ def load_image(
 
 def read(config: Config) -> Inputs:
     """The pictures that the settings name."""
-    settings, least = config.inputs, _least_side(config)
+    settings = config.inputs
     files: dict[str, str] = {}
 
     def opened(role: str, path: str) -> images.Picture:
@@ -53,28 +92,92 @@ def read(config: Config) -> Inputs:
         return picture
 
     content = opened("content", settings.content)
-    shape = images.working_size(
-        content.pixels.shape[:2], settings.size, settings.size_rule, least
+    shape = fitting.content_shape(content.pixels.shape[:2], _rules(config))
+    styles = tuple(
+        images.on_white(opened(_numbered("style", index, len(settings.style)), path))
+        for index, path in enumerate(settings.style)
     )
-    alpha = content.alpha
-    styles, initial = [], None
-    named = zip(settings.style, _scales(settings), strict=True)
-    for index, (path, scale) in enumerate(named):
-        role = f"style {index + 1}" if len(settings.style) > 1 else "style"
-        pixels = images.on_white(opened(role, path))
-        styles.append(_style(pixels, scale, shape, settings, least))
-        if index == 0 and settings.init == "style":
-            initial = _filling(pixels, shape, settings)
-    if settings.init not in FIRST_IMAGES:
-        _check_first_image(settings.init)
-        pixels = images.on_white(opened("init", settings.init))
-        initial = _filling(pixels, shape, settings)
+    initial = _initial(settings, styles, opened)
+    size = content.pixels.shape[:2]
+    originals = Originals(
+        images.on_white(content),
+        styles,
+        initial,
+        *_regions(config, size, styles, files),
+        protect=_weights("protect", config.control.protect, size, opened),
+        fill=_weights("fill", config.control.fill, size, opened),
+    )
     return Inputs(
-        content=_resized(images.on_white(content), shape, settings),
-        alpha=None if alpha is None else _resized(alpha, shape, settings),
+        originals,
+        shape,
+        _at(originals, shape, shape, config),
+        None if content.alpha is None else _resized(content.alpha, shape, settings),
+        files,
+    )
+
+
+def at(inputs: Inputs, shape: Shape, config: Config) -> Pictures:
+    """The pictures at the scale where the content has that shape.
+
+    Each is made from its original, not from another scale's.
+    """
+    return _at(inputs.originals, inputs.shape, shape, config)
+
+
+def shapes(inputs: Inputs, config: Config) -> tuple[Shape, ...]:
+    """The content's shape at each scale, from coarse to fine.
+
+    Listed sizes are measured as --size is; those that leave the network nothing to
+    look at are left out.
+    """
+    rules, text = _rules(config), config.solve.scales
+    rule = rules.rule if rules.size else "long"
+    whole = sampling.measured(inputs.shape, rule if scales.parse(text) else "long")
+    part = sampling.measured(inputs.shape, rule) / whole
+    made = [
+        images.working_size(
+            inputs.originals.content.shape[:2],
+            max(1, round(size * part)),
+            rule,
+            least=0,
+            rounding=rules.rounding,
+        )
+        for size in scales.sizes(round(whole), text)[:-1]
+    ]
+    return (*(shape for shape in made if min(shape) >= rules.least), inputs.shape)
+
+
+def _at(originals: Originals, final: Shape, shape: Shape, config: Config) -> Pictures:
+    settings, rules = config.inputs, _rules(config)
+    styles, style_regions = [], []
+    for index, scale in enumerate(_for_each(settings.style_scale, originals.styles)):
+        part = fitting.part(originals.styles[index], shape, rules)
+        goal = fitting.style_shape(part.shape[:2], shape, final, scale, rules)
+        styles.append(_resized(part, goal, settings))
+        if originals.style_regions:
+            mask = fitting.part(originals.style_regions[index], shape, rules)
+            style_regions.append(averaged(mask, goal))
+    return Pictures(
+        content=_resized(originals.content, shape, settings),
         styles=tuple(styles),
-        initial=initial,
-        files=files,
+        initial=_filling(originals.initial, shape, settings),
+        regions=_mask(originals.regions, shape),
+        style_regions=tuple(style_regions),
+        shares=originals.shares,
+        protect=_mask(originals.protect, shape),
+        fill=_mask(originals.fill, shape),
+    )
+
+
+def _rules(config: Config) -> fitting.Rules:
+    settings = config.inputs
+    return fitting.Rules(
+        size=settings.size,
+        rule=settings.size_rule,
+        rounding=settings.size_rounding,
+        enlarge=settings.enlarge,
+        fit=settings.fit,
+        least=_least_side(config),
     )
 
 
@@ -86,49 +189,123 @@ def _least_side(config: Config) -> int:
     return layers.least_side(tuple(name for each in named for name in each), network)
 
 
-def _scales(settings: InputConfig) -> tuple[float, ...]:
-    """The size of each style against the content's."""
-    if len(settings.style_scale) == 1:
-        return settings.style_scale * len(settings.style)
-    return settings.style_scale
+def _for_each(
+    values: tuple[float, ...], styles: tuple[Resized, ...]
+) -> tuple[float, ...]:
+    """A value for each style, from one for all or one each."""
+    return values * len(styles) if len(values) == 1 else values
 
 
-def _style(
-    pixels: Pixels,
-    scale: float,
-    shape: tuple[int, int],
-    settings: InputConfig,
-    least: int,
-) -> Resized:
-    if settings.fit == "crop":
-        goal = (round(shape[0] * scale), round(shape[1] * scale))
-        images.check_size(pixels.shape[:2], goal, least)
-        return _resized(images.crop(pixels, shape), goal, settings)
-    size = settings.size or max(shape)
-    rule = settings.size_rule if settings.size else "long"
-    size = max(1, round(size * scale))
-    goal = images.working_size(pixels.shape[:2], size, rule, least)
-    return _resized(pixels, goal, settings)
+def _numbered(role: str, index: int, count: int) -> str:
+    return f"{role} {index + 1}" if count > 1 else role
 
 
-def _check_first_image(path: str) -> None:
-    if not os.path.exists(path):
+def _initial(
+    settings: InputConfig, styles: tuple[Resized, ...], opened: Open
+) -> Resized | None:
+    """The picture that is the first image, if one is."""
+    if settings.init == "style":
+        return styles[0]
+    if settings.init in FIRST_IMAGES:
+        return None
+    if not os.path.exists(settings.init):
         raise RequestError(
             f"init must be content, noise, blend, style or the path of a picture, got "
-            f"{path!r}, which does not exist"
+            f"{settings.init!r}, which does not exist"
+        )
+    return images.on_white(opened("init", settings.init))
+
+
+def _regions(
+    config: Config, content: Shape, styles: tuple[Resized, ...], files: dict[str, str]
+) -> tuple[Regions | None, tuple[Regions, ...], Shares]:
+    """The content's masks, the styles', and the share of each style in each region."""
+    control, weights = config.control, config.objective.style_weights
+    if not control.content_mask:
+        each = _for_each(weights, styles)
+        return None, (), tuple((share / sum(each),) for share in each)
+
+    def masks(role: str, paths: tuple[str, ...], picture: Shape) -> labels.Masks:
+        found = labels.read(paths, max_pixels=config.inputs.max_pixels)
+        whose = f"the {role.replace('_mask', '')}"
+        labels.check_aspect(found.values.shape[:2], picture, role, whose)
+        for index, digest in enumerate(found.digests):
+            files[_numbered(role, index, len(paths))] = digest
+        return found
+
+    wanted = masks("content_mask", control.content_mask, content)
+    _check_region_weights(control.region_weights, wanted.values.shape[-1])
+    offered = tuple(
+        masks(
+            _numbered("style_mask", index, len(styles)), paths, styles[index].shape[:2]
+        )
+        for index, paths in enumerate(_by_style(control.style_mask, len(styles)))
+    )
+    given, shares = labels.pair(wanted, offered, len(styles), weights)
+    return wanted.values, given, shares
+
+
+def _by_style(paths: tuple[str, ...], count: int) -> tuple[tuple[str, ...], ...]:
+    """The files with the masks of each style; none without any."""
+    if not paths or count == 1:
+        return (paths,) if paths else ()
+    if len(paths) != count:
+        raise RequestError(
+            f"style_mask must be one label image for each of the {count} styles, got "
+            f"{len(paths)}"
+        )
+    return tuple((path,) for path in paths)
+
+
+def _check_region_weights(weights: tuple[float, ...], count: int) -> None:
+    if len(weights) not in (1, count):
+        raise RequestError(
+            f"region_weights must have one value, or one for each of the {count} "
+            f"regions of content_mask, got {len(weights)}"
         )
 
 
-def _filling(pixels: Pixels, shape: tuple[int, int], settings: InputConfig) -> Resized:
-    """The picture cut and resized to a first image of that shape."""
-    return _resized(images.crop(pixels, shape), shape, settings)
+def _weights(role: str, path: str, content: Shape, opened: Open) -> Weights | None:
+    """A mask of the content: 1 where a picture is white, 0 where black or clear."""
+    if not path:
+        return None
+    picture = opened(role, path)
+    weights = picture.pixels.mean(axis=-1)
+    if picture.alpha is not None:
+        weights = weights * picture.alpha
+    weights = np.clip((weights - _NOISE) / (1 - 2 * _NOISE), 0, 1)
+    if not weights.any():
+        raise RequestError(
+            f"{role} must be white somewhere, and {path!r} is black all over; paint "
+            "white what it is for"
+        )
+    labels.check_aspect(weights.shape, content, role, "the content")
+    return weights
 
 
 def _resized(
-    pixels: Float32[np.ndarray, "h w *c"],
-    shape: tuple[int, int],
-    settings: InputConfig,
+    pixels: Float32[np.ndarray, "h w *c"], shape: Shape, settings: InputConfig
 ) -> Float32[np.ndarray, "_ _ *c"]:
     return images.resize(
-        pixels, shape, filter=settings.filter, antialias=settings.antialias
+        pixels,
+        shape,
+        filter=settings.filter,
+        antialias=settings.antialias,
+        depth=settings.resize_depth,
     )
+
+
+def _filling(
+    pixels: Resized | None, shape: Shape, settings: InputConfig
+) -> Resized | None:
+    """The picture cut, or squashed, and resized to a first image of that shape."""
+    if pixels is None:
+        return None
+    part = pixels if settings.fit == "stretch" else images.crop(pixels, shape)
+    return _resized(part, shape, settings)
+
+
+def _mask(
+    weights: Float32[np.ndarray, "h w *r"] | None, shape: Shape
+) -> Float32[np.ndarray, "_ _ *r"] | None:
+    return None if weights is None else averaged(weights, shape)

@@ -1,35 +1,41 @@
 """One job of the command line, from pictures in memory to files on disk."""
 
 import dataclasses
+import functools
 import signal
 import time
 from collections.abc import Callable
 from contextlib import ExitStack
-from pathlib import Path
 from typing import NamedTuple
 
 import jax
-import numpy as np
 
 from nst_jax import (
     __version__,
     devices,
     disk,
-    images,
+    flagfile,
+    inputs,
     memory,
-    metrics,
     optimizers,
     pretrained,
     progress,
     record,
+    report,
+    scales,
     solve,
+    trail,
     transfer,
     words,
 )
-from nst_jax.arrays import LossTerms, Weights
+from nst_jax.arrays import Weights
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
-from nst_jax.inputs import Inputs, Pixels
+from nst_jax.inputs import Inputs
+from nst_jax.pictures import Pictures
+from nst_jax.trail import Frame, Notes
+
+Shape = tuple[int, int]
 
 
 class Job(NamedTuple):
@@ -37,42 +43,51 @@ class Job(NamedTuple):
 
     config: Config
     files: record.Files
-    pictures: Inputs
+    inputs: Inputs
+    shapes: tuple[Shape, ...]  # from coarse to fine
     weights: Weights
     texts: record.Texts
+    origin: str  # the preset, and whether it still is that
 
 
-class Frame(NamedTuple):
-    """A pause of the run with its image on the host, where it outlives the device."""
+def run(
+    config: Config, files: record.Files, given: Inputs, origin: str, since: float
+) -> int:
+    """Optimises and writes; the exit status.
 
-    step: int
-    image: Pixels
-    value: float
-    terms: LossTerms | None
-    is_finite: bool
-
-
-def run(config: Config, files: record.Files, pictures: Inputs) -> int:
-    """Optimises and writes; the exit status."""
+    Args:
+        config: all settings.
+        files: what is to be written.
+        given: the pictures.
+        origin: the preset, if one was asked for, and whether it still is that.
+        since: when the program started, by `time.monotonic`.
+    """
     device = devices.pick(config.output.device)
     config = resolve(config, device)
     texts = record.texts(config)
-    shape = pictures.content.shape[:2]
-    _say(config, words.first_line(config, shape, devices.describe(device)))
+    shapes = inputs.shapes(given, config)
+    _say(config, words.first_line(config, files, shapes, devices.describe(device)))
+    if origin:
+        _say(config, f"preset {origin}")
     warning = devices.warning(device)
     if warning:
         progress.warn(warning)
     with jax.default_device(device):
         if config.output.dry_run:
-            progress.say(_dry_run(config, files, pictures))
+            progress.say(_dry_run(config, files, given))
             return 0
-        return _run(Job(config, files, pictures, _load(config), texts))
+        weights = _load(config)
+        job = Job(config, files, given, shapes, weights, texts, origin)
+        return _run(job, time.monotonic() - since)
 
 
-def _run(job: Job) -> int:
-    started = time.monotonic()
+def _run(job: Job, loading: float) -> int:
+    started, compiled = time.monotonic(), devices.compile_seconds()
+    notes = Notes([], [])
     with progress.interruptible() as stopped:
-        last, fault = _optimise(job, stopped)
+        last, fault = _optimise(job, notes, stopped)
+        seconds = time.monotonic() - started
+        compiling = min(seconds, devices.compile_seconds() - compiled)
         if last is None:
             progress.warn(f"{fault}; nothing was written")
             return 1
@@ -85,13 +100,19 @@ def _run(job: Job) -> int:
     number = stopped()
     halt = f"interrupted ({signal.Signals(number).name})" if number else ""
     troubles = [each for each in (fault, wild, halt, kept.trouble) if each]
+    phases = {
+        "load": loading,
+        "compile": compiling,
+        "optimise": seconds - compiling,
+        "write": time.monotonic() - started - seconds,
+    }
+    unreported = _report(job, last, notes, phases, troubles)
     if troubles:
         where = f"the picture after step {last.step} is in {str(kept.picture)!r}"
         progress.warn("; ".join([*troubles, where]))
         return 128 + number if number and not (fault or wild) else 1
-    seconds = time.monotonic() - started
     _say(job.config, words.last_line(kept, last.step, seconds, last.value))
-    return 0
+    return 1 if unreported else 0
 
 
 def resolve(config: Config, device: jax.Device) -> Config:
@@ -107,6 +128,7 @@ def resolve(config: Config, device: jax.Device) -> Config:
         optimizer=dataclasses.replace(
             moves,
             learning_rate=optimizers.learning_rate(moves),
+            epsilon_place=optimizers.epsilon_place(moves),
             box=optimizers.box(moves),
         ),
     )
@@ -125,7 +147,7 @@ def _load(config: Config) -> Weights:
     )
 
 
-def _dry_run(config: Config, files: record.Files, pictures: Inputs) -> str:
+def _dry_run(config: Config, files: record.Files, given: Inputs) -> str:
     """What would be done, after every check that needs nothing from elsewhere."""
     network = config.network
     missing = pretrained.to_fetch(
@@ -136,12 +158,14 @@ def _dry_run(config: Config, files: record.Files, pictures: Inputs) -> str:
     )
     if not missing:
         _load(config)
-    styles = [picture.shape[:2] for picture in pictures.styles]
-    needed = memory.estimate(pictures.content.shape[:2], styles, config)
+    styles = [picture.shape[:2] for picture in given.styles]
+    needed = memory.estimate(given.shape, styles, config)
     return words.plan(config, files, styles, needed, missing)
 
 
-def _optimise(job: Job, stopped: Callable[[], int]) -> tuple[Frame | None, str]:
+def _optimise(
+    job: Job, notes: Notes, stopped: Callable[[], int]
+) -> tuple[Frame | None, str]:
     """The last frame, and what broke the run or an empty text."""
     config, last = job.config, None
     settings = config.output
@@ -152,21 +176,26 @@ def _optimise(job: Job, stopped: Callable[[], int]) -> tuple[Frame | None, str]:
             settings.preview_every if job.files.preview else 0,
         )
     )
+    logs = job.files.metrics or job.files.report
+    pictures = functools.cache(
+        functools.partial(inputs.at, job.inputs, config=config)
+    )
     with ExitStack() as stack:
-        watch = progress.watch(config.solve.steps, quiet=settings.quiet)
+        watch = progress.watch(job.files.steps, quiet=settings.quiet)
         stack.callback(watch.close)
-        leave = _leaver(job, stack)
+        leave = stack.enter_context(
+            trail.trail(job.files, settings, job.inputs, notes)
+        )
         try:
             for now in transfer.steps(
-                job.pictures.content,
-                job.pictures.styles,
+                pictures,
+                job.shapes,
                 job.weights,
                 config,
-                initial=job.pictures.initial,
                 pace=pace,
-                log_every=config.solve.log_every if job.files.metrics else 0,
+                log_every=config.solve.log_every if logs else 0,
             ):
-                last = _frame(now)
+                last = _frame(now, pictures, config)
                 watch.show(last.step, last.value)
                 leave(last)
                 if stopped():
@@ -179,78 +208,78 @@ def _optimise(job: Job, stopped: Callable[[], int]) -> tuple[Frame | None, str]:
         return last, ""
 
 
-def _frame(now: solve.Progress) -> Frame:
+def _frame(
+    now: solve.Progress, pictures: Callable[[Shape], Pictures], config: Config
+) -> Frame:
     # A copy: a view would keep the next chunk from taking the image's memory over.
-    image = np.array(now.image)
+    rows, columns, _ = now.image.shape
+    image = transfer.finish(now, pictures((rows, columns)), config).image
     return Frame(now.step, image, now.value, now.terms, now.is_finite)
-
-
-def _leaver(job: Job, stack: ExitStack) -> Callable[[Frame], None]:
-    """What is done at each pause: a row of metrics, a preview, a numbered picture."""
-    started = time.monotonic()
-    settings, files = job.config.output, job.files
-    table = metrics.table(files.metrics, overwrite=settings.overwrite)
-    add = stack.enter_context(table)
-    failed: list[Path] = []
-
-    def picture(path: Path, now: Frame, *, overwrite: bool, bit_depth: int) -> None:
-        try:
-            data = _encoded(path, job, now, bit_depth=bit_depth)
-            disk.write(path, data, overwrite=overwrite)
-        except OSError as error:
-            if not failed:
-                why = disk.reason(error)
-                progress.warn(f"{str(path)!r} is left out ({why}); the run goes on")
-            failed.append(path)
-
-    def leave(now: Frame) -> None:
-        if now.terms:
-            add(now.step, time.monotonic() - started, now.terms)
-        if files.preview and now.step % settings.preview_every == 0:
-            ours = settings.overwrite or now.step > 0
-            picture(files.preview, now, overwrite=ours, bit_depth=8)
-        numbered = files.numbered(now.step)
-        if numbered:
-            depth = int(settings.bit_depth)
-            picture(numbered, now, overwrite=settings.overwrite, bit_depth=depth)
-
-    return leave
-
-
-def _encoded(
-    path: Path, job: Job, now: Frame, *, bit_depth: int, settings: str | None = None
-) -> bytes:
-    return images.encoded(
-        path,
-        now.image,
-        alpha=job.pictures.alpha,
-        bit_depth=bit_depth,
-        quality=job.config.output.quality,
-        settings=settings,
-    )
 
 
 def _keep(job: Job, last: Frame) -> record.Kept:
     """Writes the result and its settings."""
     facts = {
-        **job.pictures.files,
+        **job.inputs.files,
         "weights": f"{job.weights.name} sha256 {job.weights.digest}",
+        **({"preset": job.origin} if job.origin else {}),
         "made by": f"nst-jax {__version__}, jax {jax.__version__}",
         "steps done": str(last.step),
     }
     inside, beside = job.texts
     output, settings = job.files.output, job.config.output
-    data = _encoded(
+    data = trail.encoded(
         output,
-        job,
+        job.inputs,
         last,
+        settings,
         bit_depth=int(settings.bit_depth),
-        settings=record.with_facts(inside, facts) if inside else None,
+        text=record.with_facts(inside, facts) if inside else None,
     )
     text = record.with_facts(beside, facts)
     # The content, not a single step done, must not take an earlier result's place.
     done = last.step > 0 or job.files.steps == 0
     return record.keep(job.files, data, text, overwrite=settings.overwrite and done)
+
+
+def _report(
+    job: Job,
+    last: Frame,
+    notes: Notes,
+    phases: dict[str, float],
+    warnings: list[str],
+) -> bool:
+    """Writes the report, if one was asked for; whether that failed."""
+    path, settings = job.files.report, job.config.output
+    if path is None:
+        return False
+    names = [f"{columns} x {rows}" for rows, columns in job.shapes]
+    settled = job.config.solve
+    marks = scales.starts(len(names), settled.steps, settled.scale_steps)
+    device = devices.pick(settings.device)
+    facts = words.facts(
+        job.config, devices.describe(device), job.weights, job.origin
+    )
+    run = report.Run(
+        title=job.files.output.name,
+        content=job.inputs.content,
+        styles=job.inputs.styles,
+        result=last.image,
+        settings=flagfile.dump(job.config, folders=False),
+        rows=notes.rows,
+        between=notes.between,
+        scales=list(zip(marks, names, strict=False)) if len(names) > 1 else (),
+        phases=phases,
+        peak_memory=memory.peaks(device),
+        facts=facts | job.inputs.files,
+        warnings=warnings,
+    )
+    try:
+        disk.write(path, report.html(run).encode(), overwrite=settings.overwrite)
+    except OSError as error:
+        progress.warn(f"{str(path)!r} could not be written ({disk.reason(error)})")
+        return True
+    return False
 
 
 def _say(config: Config, line: str) -> None:

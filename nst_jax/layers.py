@@ -8,11 +8,11 @@ what is `relu4_2` here (its activations include the ReLU).
 
 import dataclasses
 import difflib
-import math
 import re
 from typing import Literal
 
 from nst_jax.errors import RequestError
+from nst_jax.settings import entry
 
 Network = Literal["vgg19", "vgg16"]
 Kind = Literal["conv", "relu", "pool"]
@@ -98,20 +98,11 @@ def weighted(entries: tuple[str, ...], network: Network) -> dict[str, float]:
     {'relu1_1': 1.0, 'relu2_1': 0.5}
     """
     weights: dict[str, float] = {}
-    for entry in entries:
-        spelling, colon, number = entry.partition(":")
-        try:
-            weight = float(number) if colon else 1.0
-        except ValueError:
-            weight = math.nan
-        if not (spelling and 0 <= weight < 3e38):
-            raise RequestError(
-                f"a layer is written NAME or NAME:WEIGHT with a weight of at least 0, "
-                f"got {entry!r}"
-            )
+    for text in entries:
+        spelling, weight = entry(text)
         name = canonical_name(spelling, network)
         if name in weights:
-            raise RequestError(f"layer {name} is named twice, in {entry!r} again")
+            raise RequestError(f"layer {name} is named twice, in {text!r} again")
         weights[name] = weight
     return weights
 

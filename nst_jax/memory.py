@@ -1,6 +1,7 @@
 """How much of the device's memory a job takes, from the compiled program itself."""
 
 import functools
+import sys
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -8,8 +9,13 @@ import jax
 import jax.numpy as jnp
 
 from nst_jax import layers, objective, targets, transfer
-from nst_jax.arrays import Preprocessing
+from nst_jax.arrays import Preprocessing, Style
 from nst_jax.config import Config
+
+try:
+    import resource
+except ImportError:  # Windows
+    resource = None  # type: ignore[assignment]  # it does not tell
 
 Shape = tuple[int, int]
 
@@ -17,12 +23,15 @@ Shape = tuple[int, int]
 def estimate(content: Shape, styles: Sequence[Shape], config: Config) -> int | None:
     """Bytes at the peak of a job: network, targets, image, optimiser, features.
 
-    Nothing is computed, but the step is compiled, and so are the targets of the
+    Nothing is computed, but the step is compiled, and so are the statistics of the
     largest style, whose features may be the larger need. None where the device's
-    compiler does not tell.
+    compiler does not tell. Masks, a small part, are left out.
     """
-    how = objective.recipe(config.objective, transfer.forward(config.network))
-    solver = transfer.solver(how, config.optimizer)
+    how = objective.recipe(config.objective, transfer.forward(config))
+    settings = config.solve
+    solver = transfer.solver(
+        how, config.optimizer, settings.keep, settings.average_decay
+    )
     state = jax.eval_shape(solver.init, _array(*content, 3))
     last = jax.ShapeDtypeStruct((), jnp.int32)
     steps = solver.chunk.lower(_problem(how, content, config), state, last)
@@ -30,6 +39,18 @@ def estimate(content: Shape, styles: Sequence[Shape], config: Config) -> int | N
     before = jax.jit(_style(how)).lower(*_network(config), _array(*largest, 3))
     peaks = [_peak(lowered.compile()) for lowered in (before, steps)]
     return max(peaks) if all(peaks) else None
+
+
+def peaks(device: jax.Device) -> dict[str, int]:
+    """The most bytes that were in use so far, of the host and of the device."""
+    found = {}
+    if resource is not None:
+        unit = 1 if sys.platform == "darwin" else 1024
+        found["host"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
+    statistics = device.memory_stats() if device.platform != "cpu" else None
+    if statistics and "peak_bytes_in_use" in statistics:
+        found["device"] = statistics["peak_bytes_in_use"]
+    return found
 
 
 def _peak(compiled: jax.stages.Compiled) -> int:
@@ -52,24 +73,40 @@ def _problem(how: objective.Recipe, content: Shape, config: Config) -> Any:
         *network,
         targets.Targets(
             jax.eval_shape(_content(how), *network, picture),
-            jax.eval_shape(_style(how), *network, picture),
+            jax.eval_shape(_targets(how), *network, picture),
         ),
         jax.tree.map(lambda _: _array(), factors),
+        objective.Maps({}, _array(1), {}, None),
     )
 
 
 def _content(how: objective.Recipe) -> Callable[..., dict[str, jax.Array]]:
-    names, forward = how.content_layers, how.forward
-    return functools.partial(targets.content_targets, names=names, forward=forward)
+    def content(params: Any, preprocessing: Any, image: Any) -> dict[str, jax.Array]:
+        found = targets.content_targets(
+            params, preprocessing, image, how.content_layers, how.forward
+        )
+        return found | objective.edges(how, image)
+
+    return content
 
 
-def _style(how: objective.Recipe) -> Callable[..., dict[str, jax.Array]]:
+def _style(how: objective.Recipe) -> Callable[..., dict[str, Style]]:
     return functools.partial(
-        targets.style_targets,
+        targets.style_statistics,
+        regions={},
         names=how.style_layers,
         forward=how.forward,
         division=how.gram_division,
+        statistics=how.statistics,
     )
+
+
+def _targets(how: objective.Recipe) -> Callable[..., dict[str, Style]]:
+    def style(*arguments: Any) -> dict[str, Style]:
+        found = _style(how)(*arguments)
+        return targets.style_targets([found], jnp.ones((1, 1)), how.statistics)
+
+    return style
 
 
 def _network(config: Config) -> tuple[Any, Any]:

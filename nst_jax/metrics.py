@@ -12,15 +12,15 @@ from nst_jax.arrays import LossTerms
 @contextmanager
 def table(
     path: Path | None, *, overwrite: bool
-) -> Iterator[Callable[[int, float, LossTerms], None]]:
-    """What adds a row (step, seconds, terms) to a file that appears with the first.
+) -> Iterator[Callable[[Mapping[str, str]], None]]:
+    """What adds a row to a file that appears with the first.
 
     Without a path, nothing happens.
     """
     opened: list[IO[str]] = []
     with ExitStack() as stack:
 
-        def add(step: int, seconds: float, terms: LossTerms) -> None:
+        def add(row: Mapping[str, str]) -> None:
             if path is None:
                 return
             first = not opened
@@ -28,7 +28,7 @@ def table(
                 mode = "w" if overwrite else "x"
                 file = path.open(mode, encoding="utf-8", newline="")
                 opened.append(stack.enter_context(file))
-            write(opened[0], row(step, seconds, terms), first=first)
+            write(opened[0], row, first=first)
 
         yield add
 

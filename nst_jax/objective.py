@@ -14,14 +14,19 @@ from jaxtyping import Array, Float
 
 from nst_jax import config, layers, losses, moments, vgg
 from nst_jax.arrays import (
+    FeatureMaps,
     Image,
     LossTerms,
     Moments,
     Params,
     Preprocessing,
-    Scalar,
+    RegionMaps,
+    Style,
 )
 from nst_jax.targets import Targets
+
+# The one content term that looks at the image itself and not at a layer.
+EDGES = "laplacian"
 
 
 class Recipe(NamedTuple):
@@ -30,11 +35,34 @@ class Recipe(NamedTuple):
     forward: vgg.Forward
     content_layers: tuple[str, ...]
     content_loss: losses.ContentForm
+    laplacian_pool: int | None
     style_layers: tuple[str, ...]
+    style_losses: tuple[tuple[str, float], ...]
     gram_division: moments.Division
     style_reduction: losses.StyleReduction
     tv_loss: losses.VariationForm | None
     tv_range: float
+
+    @property
+    def statistics(self) -> tuple[str, ...]:
+        """The names of the style losses."""
+        return tuple(name for name, _ in self.style_losses)
+
+
+class Fill(NamedTuple):
+    """A picture that shows through wherever the mask is not 1."""
+
+    beneath: Image
+    mask: Float[Array, "h w"]
+
+
+class Maps(NamedTuple):
+    """Where each term looks; empty or None: everywhere alike."""
+
+    regions: RegionMaps  # by style layer
+    region_weights: Float[Array, "r"]  # they sum to one
+    content: dict[str, Float[Array, "_h _w"]]  # by content layer
+    fill: Fill | None
 
 
 class Problem(NamedTuple):
@@ -44,12 +72,13 @@ class Problem(NamedTuple):
     preprocessing: Preprocessing
     targets: Targets
     weights: LossTerms  # the factor of each term
+    maps: Maps
 
 
 class Parts(NamedTuple):
     """Sums over positions, from which `finish` makes the terms."""
 
-    content: dict[str, Scalar]
+    content: dict[str, Float[Array, "2"]]
     style: dict[str, Moments]
     tv: Float[Array, "2"] | None
 
@@ -57,11 +86,14 @@ class Parts(NamedTuple):
 def recipe(settings: config.ObjectiveConfig, forward: vgg.Forward) -> Recipe:
     """The static half of an objective; what has no weight is not computed."""
     factors = _factors(settings, forward.network)
+    edges = factors.content.pop(EDGES, 0)
     return Recipe(
         forward=forward,
         content_layers=tuple(name for name, w in factors.content.items() if w),
         content_loss=settings.content_loss,
+        laplacian_pool=settings.laplacian_pool if edges else None,
         style_layers=tuple(name for name, w in factors.style.items() if w),
+        style_losses=tuple((n, w) for n, w in settings.style_losses().items() if w),
         gram_division=settings.gram_division,
         style_reduction=settings.style_reduction,
         tv_loss=settings.tv_loss if factors.tv else None,
@@ -79,12 +111,23 @@ def _factors(settings: config.ObjectiveConfig, network: layers.Network) -> Any:
     """The same as plain numbers."""
     content = layers.weighted(settings.content_layers, network)
     style = layers.weighted(settings.style_layers, network)
+    edges = {EDGES: settings.laplacian_weight} if settings.laplacian_weight else {}
     numbers: Any = (
-        {name: settings.content_weight * weight for name, weight in content.items()},
+        {
+            **{name: settings.content_weight * w for name, w in content.items()},
+            **edges,
+        },
         {name: settings.style_weight * weight for name, weight in style.items()},
         settings.tv_weight,
     )
     return LossTerms(*numbers)
+
+
+def edges(how: Recipe, image: Image) -> FeatureMaps:
+    """The edges of an image, if they are compared."""
+    if how.laplacian_pool is None:
+        return {}
+    return {EDGES: how.tv_range * losses.laplacian(image, how.laplacian_pool)}
 
 
 def parts(how: Recipe, problem: Problem, image: Image) -> Parts:
@@ -93,14 +136,26 @@ def parts(how: Recipe, problem: Problem, image: Image) -> Parts:
     found = vgg.features(
         problem.params, problem.preprocessing, image, names, how.forward
     )
-    targets = problem.targets.content
+    goal, maps = problem.targets, problem.maps
+    content = {
+        name: losses.differences(
+            found[name], goal.content[name], how.content_loss, maps.content.get(name)
+        )
+        for name in how.content_layers
+    }
+    for name, outline in edges(how, image).items():
+        content[name] = losses.differences(outline, goal.content[name], "mean")
     return Parts(
-        content={
-            name: losses.squared_difference(found[name], targets[name])
-            for name in how.content_layers
+        content=content,
+        style={
+            name: moments.moments(
+                found[name], maps.regions.get(name), goal.style[name].mean
+            )
+            for name in how.style_layers
         },
-        style={name: moments.moments(found[name]) for name in how.style_layers},
-        tv=losses.variations(image, how.tv_loss, how.tv_range) if how.tv_loss else None,
+        tv=losses.variations(image, how.tv_loss, how.tv_range, how.forward.wrap)
+        if how.tv_loss
+        else None,
     )
 
 
@@ -110,20 +165,19 @@ def finish(
     """The weighted terms, from the sums over a whole picture of `shape` h w c."""
     goal, weight, nothing = problem.targets, problem.weights, jnp.float32(0)
     content = {
-        name: losses.content(squares, goal.content[name].size, how.content_loss)
-        for name, squares in sums.content.items()
-    }
-    style = {
-        name: losses.style(
-            moments.gram_matrix(sums.style[name], how.gram_division),
-            goal.style[name],
-            how.style_reduction,
-            shape[0] * shape[1],
+        name: losses.content(
+            each, goal.content[name].size, "mean" if name == EDGES else how.content_loss
         )
+        for name, each in sums.content.items()
+    }
+    pixels = shape[0] * shape[1]
+    shares = problem.maps.region_weights
+    style = {
+        name: jnp.sum(shares * _style(how, sums.style[name], goal.style[name], pixels))
         for name in how.style_layers
     }
     variation = (
-        losses.total_variation(sums.tv, shape, how.tv_loss)
+        losses.total_variation(sums.tv, shape, how.tv_loss, how.forward.wrap)
         if sums.tv is not None and how.tv_loss
         else nothing
     )
@@ -134,6 +188,42 @@ def finish(
     )
 
 
+def _style(
+    how: Recipe, sums: Moments, target: Style, pixels: int
+) -> Float[Array, "r"]:
+    """The style loss of one layer in each region."""
+    total = jnp.zeros_like(sums.weight)
+    for name, weight in how.style_losses:
+        total = total + weight * _style_loss(name, how, sums, target, pixels)
+    return total
+
+
+def _style_loss(
+    name: str, how: Recipe, sums: Moments, target: Any, pixels: int
+) -> Float[Array, "r"]:
+    match name:
+        case "gram":
+            gram = moments.gram_matrix(sums, how.gram_division, target.mean)
+            return losses.style(gram, target.gram, how.style_reduction, pixels)
+        case "covariance":
+            spread = moments.covariance(sums)
+            return losses.style(spread, target.covariance, how.style_reduction, pixels)
+    about = (moments.mean(sums, target.mean), moments.covariance(sums))
+    goal = (target.mean, target.covariance)
+    if name == "mean_std":
+        return losses.mean_std(*about, *goal)
+    return losses.wasserstein(*about, *goal, target.root)
+
+
+def composed(problem: Problem, image: Image) -> Image:
+    """The image as it is seen: where something must stay, that shows through."""
+    fill = problem.maps.fill
+    if fill is None:
+        return image
+    return fill.beneath + fill.mask[:, :, None] * (image - fill.beneath)
+
+
 def terms(how: Recipe, problem: Problem, image: Image) -> LossTerms:
     """The weighted terms of the objective at an image."""
-    return finish(how, problem, parts(how, problem, image), image.shape)
+    seen = composed(problem, image)
+    return finish(how, problem, parts(how, problem, seen), image.shape)

@@ -6,6 +6,7 @@ to a point that was left. Value, gradient, update and projection are therefore
 paired here, in one function, and nowhere else.
 """
 
+import dataclasses
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -14,6 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
+from nst_jax import lbfgs
 from nst_jax.arrays import Image, Scalar
 from nst_jax.config import OptimizerConfig
 
@@ -27,6 +29,13 @@ LEARNING_RATES = {
     "adagrad": 0.1,
     "sgd": 0.01,
 }
+
+
+class Moves(NamedTuple):
+    """An optimiser's state, and its rate: an array, so that none is compiled in."""
+
+    rate: Scalar
+    inner: Any
 
 
 class Step(NamedTuple):
@@ -49,27 +58,29 @@ def make(settings: OptimizerConfig) -> Optimizer:
     """The optimiser that the settings describe."""
     transform = optax.with_extra_args_support(_transform(settings))
     clips = box(settings) == "step"
-    searches = settings.optimizer == "lbfgs"
+    searches = settings.optimizer == "lbfgs" and settings.line_search == "zoom"
 
     def init(image: Image) -> Any:
         # optax's fresh state holds weakly typed and shared leaves: the first
         # would compile the step twice, the second cannot be donated.
-        fresh = transform.init(image)
-        return jax.tree.map(lambda a: jnp.array(a, a.dtype, copy=True), fresh)
+        fresh = Moves(jnp.float32(1), transform.init(image))
+        copy = jax.tree.map(lambda a: jnp.array(a, a.dtype, copy=True), fresh)
+        return at_rate(copy, settings)
 
     def step(loss: LossFn, image: Image, opt_state: Any) -> Step:
+        rate, inner = opt_state
         if searches and not clips:
             evaluate = optax.value_and_grad_from_state(loss)
-            value, grad = evaluate(image, state=opt_state)
+            value, grad = evaluate(image, state=inner)
         else:
             value, grad = jax.value_and_grad(loss)(image)
-        updates, opt_state = transform.update(
-            grad, opt_state, image, value=value, grad=grad, value_fn=loss
+        updates, inner = transform.update(
+            grad, inner, image, value=value, grad=grad, value_fn=loss
         )
-        image = optax.apply_updates(image, updates)
+        image = image + (rate * updates if is_rated(settings) else updates)
         if clips:
             image = jnp.clip(image, 0, 1)
-        return Step(image, opt_state, value, optax.tree.norm(grad))
+        return Step(image, Moves(rate, inner), value, optax.tree.norm(grad))
 
     return Optimizer(init, step)
 
@@ -81,46 +92,114 @@ def box(settings: OptimizerConfig) -> Literal["step", "end", "none"]:
     return "end" if settings.optimizer == "lbfgs" else "step"
 
 
+def is_rated(settings: OptimizerConfig) -> bool:
+    """Whether the rate only scales each update; L-BFGS has it within its steps."""
+    return settings.optimizer != "lbfgs"
+
+
+def compiled(settings: OptimizerConfig) -> OptimizerConfig:
+    """What of the settings the compiled step depends on: not on a rate that scales."""
+    if not is_rated(settings):
+        return settings
+    return dataclasses.replace(settings, learning_rate=1.0)
+
+
+def at_rate(opt_state: Moves, settings: OptimizerConfig) -> Moves:
+    """The state of an optimiser with the settings' rate."""
+    rate = learning_rate(settings) if is_rated(settings) else 1.0
+    return opt_state._replace(rate=jnp.float32(rate))
+
+
 def learning_rate(settings: OptimizerConfig) -> float:
     """The first step size, as asked for or the optimiser's own."""
     return settings.learning_rate or LEARNING_RATES[settings.optimizer]
+
+
+def epsilon_place(settings: OptimizerConfig) -> Literal["root", "square", "raw"]:
+    """What epsilon is added to: the `root` of the squares, the `square`, or `raw`.
+
+    Raw is the root before Adam's bias correction. torch adds it to the root, Keras to
+    Adam's raw root and elsewhere to the squares.
+    """
+    if settings.epsilon_place != "auto":
+        return settings.epsilon_place
+    return "root" if settings.optimizer == "adam" else "square"
 
 
 def _transform(settings: OptimizerConfig) -> optax.GradientTransformation:
     rate = _schedule(settings)
     match settings.optimizer:
         case "lbfgs":
-            search = optax.scale_by_zoom_linesearch(
-                max_linesearch_steps=settings.linesearch_steps,
-                initial_guess_strategy="one",
-            )
-            return optax.lbfgs(rate, memory_size=settings.history, linesearch=search)
+            return _lbfgs(settings)
         case "adam":
-            return optax.adam(
-                rate,
-                settings.beta1,
-                settings.beta2,
-                settings.epsilon,
-                nesterov=settings.nesterov,
-            )
+            return optax.chain(_adam(settings), optax.scale_by_learning_rate(rate))
         case "rmsprop":
             return optax.rmsprop(
                 rate,
                 settings.decay,
                 settings.epsilon,
+                eps_in_sqrt=epsilon_place(settings) == "square",
                 momentum=settings.momentum or None,
                 nesterov=settings.nesterov,
             )
         case "adagrad":
-            return optax.adagrad(rate, settings.accumulator, settings.epsilon)
+            return optax.chain(_adagrad(settings), optax.scale_by_learning_rate(rate))
         case "sgd":
             return optax.sgd(
                 rate, settings.momentum or None, nesterov=settings.nesterov
             )
 
 
+def _lbfgs(settings: OptimizerConfig) -> optax.GradientTransformation:
+    rate, history = learning_rate(settings), settings.history
+    if settings.line_search == "none":
+        return lbfgs.without_search(rate, history, settings.first_step)
+    search = optax.scale_by_zoom_linesearch(
+        max_linesearch_steps=settings.linesearch_steps, initial_guess_strategy="one"
+    )
+    return optax.lbfgs(rate, memory_size=history, linesearch=search)
+
+
+def _adam(settings: OptimizerConfig) -> optax.GradientTransformation:
+    """Adam's direction, epsilon where it is placed."""
+    decays, place = (settings.beta1, settings.beta2), epsilon_place(settings)
+
+    def adam(root: Any, square: float) -> optax.GradientTransformation:
+        return optax.scale_by_adam(*decays, root, square, nesterov=settings.nesterov)
+
+    if place == "square":
+        return adam(0.0, settings.epsilon)
+    if place == "root":
+        return adam(settings.epsilon, 0.0)
+
+    def update(
+        grad: Image, state: optax.ScaleByAdamState, image: Image | None = None
+    ) -> tuple[Image, optax.ScaleByAdamState]:
+        # With c = 1 - b2^t, (sqrt(v) + eps) / sqrt(c) is sqrt(v / c) + eps / sqrt(c).
+        corrected = jnp.sqrt(1 - settings.beta2 ** (state.count + 1))
+        return adam(settings.epsilon / corrected, 0.0).update(grad, state)
+
+    return optax.GradientTransformation(adam(0.0, 0.0).init, update)
+
+
+def _adagrad(settings: OptimizerConfig) -> optax.GradientTransformation:
+    """Adagrad's direction, epsilon where it is placed."""
+    inner = optax.scale_by_rss(settings.accumulator, settings.epsilon)
+    if epsilon_place(settings) == "square":
+        return inner
+
+    def update(
+        grad: Image, state: optax.ScaleByRssState, image: Image | None = None
+    ) -> tuple[Image, optax.ScaleByRssState]:
+        _, state = inner.update(grad, state)
+        return grad / (jnp.sqrt(state.sum_of_squares) + settings.epsilon), state
+
+    return optax.GradientTransformation(inner.init, update)
+
+
 def _schedule(settings: OptimizerConfig) -> float | optax.Schedule:
-    rate, every = learning_rate(settings), settings.schedule_steps
+    """How the rate goes, as a factor of the first."""
+    rate, every = 1.0, settings.schedule_steps
     after: float | optax.Schedule
     match settings.schedule:
         case "constant":

@@ -23,8 +23,9 @@ class Files(NamedTuple):
     flags: Path
     metrics: Path | None
     preview: Path | None
+    report: Path | None
     save_every: int
-    steps: int
+    steps: int  # at all scales together
 
     def numbered(self, step: int) -> Path | None:
         """Where the picture after so many steps is kept, if it is."""
@@ -62,6 +63,7 @@ def plan(config: Config) -> Files:
         flags=output.with_suffix(".flags"),
         metrics=Path(settings.metrics) if settings.metrics else None,
         preview=Path(settings.preview) if settings.preview else None,
+        report=Path(settings.report) if settings.report else None,
         save_every=settings.save_every,
         steps=config.solve.steps,
     )
@@ -83,9 +85,14 @@ def check(files: Files, config: Config, sources: Sequence[str] = ()) -> None:
             f"{str(files.flags)!r}, where the settings of {str(files.output)!r} go, "
             f"exists already; choose another name or allow --overwrite"
         )
-    for path in (files.flags, files.metrics):
+    for path in (files.flags, files.metrics, files.report):
         if path:
             disk.check(path, overwrite=overwrite)
+    check_numbered(files, overwrite=overwrite)
+
+
+def check_numbered(files: Files, *, overwrite: bool) -> None:
+    """Raises unless the pictures on the way can be written."""
     for path in _numbered_there(files):
         disk.check_name(path, overwrite=overwrite)
 
@@ -193,7 +200,7 @@ def _read(config: Config, sources: Sequence[str]) -> Iterator[tuple[Path, str]]:
 
 
 def _check_distinct(files: Files, taken: list[tuple[Path, str]]) -> None:
-    single = (files.output, files.flags, files.metrics, files.preview)
+    single = (files.output, files.flags, files.metrics, files.preview, files.report)
     for path in filter(None, single):
         for other, what in taken:
             if _are_one(path, other):

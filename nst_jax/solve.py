@@ -8,7 +8,7 @@ loss travels along. The objective and the optimiser are arguments.
 
 import math
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -22,6 +22,23 @@ from nst_jax.optimizers import Optimizer, Step
 ObjectiveFn = Callable[[Any, Image], LossTerms]
 
 
+Keep = Literal["last", "best", "average"]
+
+
+class Average(NamedTuple):
+    """A running mean of the images, biased towards zero by what it has not seen."""
+
+    image: Image
+    unseen: Scalar  # the share that is still missing
+
+
+class Best(NamedTuple):
+    """The image with the lowest loss so far."""
+
+    image: Image
+    value: Scalar
+
+
 class State(NamedTuple):
     """What one step hands to the next."""
 
@@ -29,6 +46,7 @@ class State(NamedTuple):
     opt_state: Any
     step: Int[Array, ""]  # updates so far
     good: Image  # the last image whose loss was finite
+    kept: Average | Best | None = None  # what the result is made of, if not the image
 
 
 class Info(NamedTuple):
@@ -54,26 +72,43 @@ class Progress(NamedTuple):
 
     @property
     def image(self) -> Image:
-        """The image to keep."""
-        return self.state.image
+        """The image to keep: the last, the best or the average."""
+        image, kept = self.state.image, self.state.kept
+        match kept:
+            case Average():
+                return kept.image / (1 - kept.unseen)
+            case Best():
+                # The last image was measured here or not at all.
+                return image if self.terms and self.value < kept.value else kept.image
+        return image
 
 
 class Solver(NamedTuple):
     """The pieces of a loop; what is compiled, compiles once for each image shape."""
 
-    init: Callable[[Image], State]
+    init: Callable[..., State]  # (image, opt_state, step)
     chunk: jax.stages.Wrapped  # (problem, state, last step) -> (State, Info)
     terms: ObjectiveFn
 
 
-def make(objective: ObjectiveFn, optimizer: Optimizer) -> Solver:
-    """The solver of an objective, which is jitted already."""
+def make(
+    objective: ObjectiveFn,
+    optimizer: Optimizer,
+    keep: Keep = "last",
+    decay: float = 0.99,
+) -> Solver:
+    """The solver of an objective, which is jitted already.
 
-    def init(image: Image) -> State:
+    `decay` is the share of the past in the average that `keep` may ask for.
+    """
+
+    def init(image: Image, opt_state: Any = None, step: int = 0) -> State:
         # Copies, because a chunk takes its state's buffers over; the type is named,
         # because a weak one would compile the chunk twice.
         first, good = (jnp.array(image, image.dtype, copy=True) for _ in range(2))
-        return State(first, optimizer.init(first), jnp.int32(0), good)
+        if opt_state is None:
+            opt_state = optimizer.init(first)
+        return State(first, opt_state, jnp.int32(step), good, _kept(keep, decay, first))
 
     def chunk(problem: Any, state: State, last: Int[Array, ""]) -> tuple[State, Info]:
         def loss(image: Image) -> Scalar:
@@ -85,7 +120,8 @@ def make(objective: ObjectiveFn, optimizer: Optimizer) -> Solver:
 
         def advance(carry: tuple[State, Info]) -> tuple[State, Info]:
             state, _ = carry
-            return _guarded(state, optimizer.step(loss, state.image, state.opt_state))
+            new = optimizer.step(loss, state.image, state.opt_state)
+            return _guarded(state, new, decay)
 
         return lax.while_loop(goes_on, advance, (state, _unknown()))
 
@@ -131,7 +167,36 @@ def run(
         step = int(state.step)
 
 
-def _guarded(state: State, new: Step) -> tuple[State, Info]:
+def _kept(keep: Keep, decay: float, image: Image) -> Average | Best | None:
+    match keep:
+        case "average":
+            return Average((1 - decay) * image, jnp.float32(decay))
+        case "best":
+            return Best(jnp.array(image, copy=True), jnp.float32(jnp.inf))
+    return None
+
+
+def _updated(
+    state: State, new: Step, decay: float, is_good: Bool[Array, ""]
+) -> Average | Best | None:
+    """What is kept, after a step from `state` that came out well, or did not."""
+    kept = state.kept
+    match kept:
+        case Average():
+            image = decay * kept.image + (1 - decay) * new.image
+            moved = Average(image, decay * kept.unseen)
+            return jax.tree.map(lambda a, b: jnp.where(is_good, a, b), moved, kept)
+        case Best():
+            # The value belongs to the image that the step started from.
+            better = new.value < kept.value
+            return Best(
+                jnp.where(better, state.image, kept.image),
+                jnp.where(better, new.value, kept.value),
+            )
+    return None
+
+
+def _guarded(state: State, new: Step, decay: float) -> tuple[State, Info]:
     """The next state, or the one of the last good image if anything is not finite."""
     came_well = jnp.isfinite(new.value) & jnp.isfinite(new.grad_norm)
     goes_well = came_well & jnp.isfinite(new.image).all()
@@ -142,6 +207,7 @@ def _guarded(state: State, new: Step) -> tuple[State, Info]:
         opt_state=new.opt_state,
         step=jnp.maximum(state.step + moved, 0),
         good=good,
+        kept=_updated(state, new, decay, goes_well),
     )
     return after, Info(new.value, new.grad_norm, goes_well)
 

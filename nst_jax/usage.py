@@ -14,6 +14,7 @@ NOT_SETTINGS = {
     "from": "An earlier result whose stored settings are the start.",
     "flagfile": "Flags from a file, as if they stood here; of two the later wins.",
     "help": "Print this.",
+    "cite": "Print the BibTeX of what such a run rests on.",
     "version": "Print the version.",
 }
 _WORDS = {"preset": "=NAME", "from": "=PICTURE", "flagfile": "=FILE"}
@@ -41,9 +42,13 @@ def text(config: type) -> str:
     sections = [[_INTRODUCTION], ["Where settings come from.", *own, ""]]
     for group in flagfile.groups(config).values():
         fields = dataclasses.fields(group)
-        rows = [entry(_spelling(field), _about(field)) for field in fields]
-        sections.append([flagfile.heading(group), *rows, ""])
+        sections.append([flagfile.heading(group), *map(described, fields), ""])
     return "\n".join(row for section in sections for row in section).rstrip("\n")
+
+
+def described(field: dataclasses.Field[Any]) -> str:
+    """The row of a setting."""
+    return entry(_spelling(field), _about(field))
 
 
 def entry(spelling: str, about: str) -> str:

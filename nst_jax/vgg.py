@@ -25,6 +25,7 @@ class Forward(NamedTuple):
     pool_rounding: convolution.Rounding = "floor"
     pool_scale: float = 1.0
     padding: convolution.Padding = "zero"
+    wrap: convolution.Wrap = "none"
     precision: convolution.Precision = "float32"
     plain: bool = False
 
@@ -75,6 +76,7 @@ class Convolution(nn.Module):
             bias,
             precision=how.precision,
             padding=padding,
+            wrap=how.wrap,
             plain=how.plain,
         )
 

@@ -1,17 +1,23 @@
 """What a run says of itself: at its start, in a dry run, and when something fails."""
 
+import platform
 import traceback
 from collections.abc import Sequence
+from importlib import metadata
 
+from nst_jax import __version__
+from nst_jax.arrays import Weights
 from nst_jax.config import Config
 from nst_jax.record import Files, Kept
 
 Shape = tuple[int, int]
 
 
-def first_line(config: Config, shape: Shape, device: str) -> str:
+def first_line(config: Config, files: Files, shapes: Sequence[Shape], device: str) -> str:
     """Device, precision, network and weights, size and steps."""
-    network, steps = config.network, config.solve.steps
+    network, steps = config.network, files.steps
+    *coarse, (rows, columns) = shapes if steps else shapes[-1:]
+    start = f" from {max(coarse[0])} px" if coarse else ""
     weights = (
         "random weights, for tests and timing only"
         if network.weights == "random"
@@ -19,7 +25,7 @@ def first_line(config: Config, shape: Shape, device: str) -> str:
     )
     return (
         f"{device}, {network.precision}, {network.network} ({weights}), "
-        f"{shape[1]}x{shape[0]}, {steps} step{'s' * (steps != 1)} of "
+        f"{columns}x{rows}{start}, {steps} step{'s' * (steps != 1)} of "
         f"{config.optimizer.optimizer}"
     )
 
@@ -45,6 +51,24 @@ def plan(
         lines.append(f"weights to be fetched ({to_fetch / 1e6:.0f} MB)")
     lines.append(f"would write {files.output} and {files.flags}; wrote nothing")
     return "\n".join(lines)
+
+
+def facts(
+    config: Config, device: str, weights: Weights, origin: str
+) -> dict[str, str]:
+    """What a result was made with, for its report."""
+    packages = ("jax", "jaxlib", "flax", "optax", "numpy")
+    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    return {
+        **({"preset": origin} if origin else {}),
+        "device": device,
+        "precision": config.network.precision,
+        "network": f"{weights.network}, weights {weights.name} sha256 {weights.digest}",
+        "weights' licence": weights.licence,
+        "program": f"nst-jax {__version__}",
+        "versions": f"Python {platform.python_version()}, {versions}",
+        "system": platform.platform(),
+    }
 
 
 def last_line(kept: Kept, steps: int, seconds: float, loss: float) -> str:

@@ -121,8 +121,8 @@ def _losses_table() -> str:
 def _content_rows() -> list[Row]:
     def row(form: losses.ContentForm) -> Row:
         def ours(features: jax.Array, target: jax.Array) -> jax.Array:
-            squares = losses.squared_difference(features, target)
-            return losses.content(squares, features.size, form)
+            sums = losses.differences(features, target, form)
+            return losses.content(sums, features.size, form)
 
         return f"content, {form}", ours, lambda f, p: oracles.content(f, p, form)
 

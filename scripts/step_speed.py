@@ -17,9 +17,11 @@ from collections.abc import Callable
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 from nst_jax import objective, optimizers, pretrained, solve, transfer
 from nst_jax.config import Config, NetworkConfig, OptimizerConfig
+from nst_jax.pictures import Pictures
 
 STEPS = 3
 
@@ -69,9 +71,11 @@ def main() -> None:
     shape = (asked.size, asked.size, 3)
     content, style = (jax.random.uniform(jax.random.key(i), shape) for i in (0, 1))
     weights = pretrained.load("vgg19", quiet=True)
-    how, problem = transfer.prepare(content, style, weights, config)
+    given = Pictures(np.asarray(content), (np.asarray(style),))
+    how, problem = transfer.prepare(given, weights, config)
     optimizer = optimizers.make(config.optimizer)
-    solver = transfer.solver(how, config.optimizer)
+    keep = (config.solve.keep, config.solve.average_decay)
+    solver = transfer.solver(how, config.optimizer, *keep)
     stock = stock_step(how, problem, optimizer)
 
     state = {"stock": solver.init(content), "nst_jax": solver.init(content)}

@@ -11,19 +11,13 @@ import nst_jax
 ROOT = Path(nst_jax.__file__).parent
 # From the inside outwards: a room imports only rooms that stand before it.
 ORDER = [
-    *("errors", "layers", "config", "arrays", "convolution", "vgg", "moments"),
-    *("losses", "targets", "objective", "optimizers", "solve", "devices"),
-    *(
-        "transfer",
-        "memory",
-        "disk",
-        "images",
-        "pretrained",
-        "inputs",
-        "flagfile",
-        "record",
-    ),
-    *("metrics", "progress", "usage", "flags", "words", "job", "run"),
+    *("errors", "settings", "layers", "scales", "config", "disk", "images"),
+    *("pictures", "color", "arrays", "convolution", "vgg", "moments", "roots"),
+    *("losses", "masks", "targets", "objective", "lbfgs", "optimizers", "solve"),
+    *("devices", "pyramid", "transfer", "memory", "pretrained", "inputs"),
+    *("flagfile", "record", "metrics", "progress", "trail", "plots", "page", "report"),
+    *("preset", "citations", "usage", "flags", "words", "job", "start", "run"),
+    *("summary", "figures", "show"),
 ]
 # Packages that only some rooms may know.
 RESERVED = {
@@ -37,8 +31,9 @@ RESERVED = {
     "filelock": {"pretrained"},
     "platformdirs": {"pretrained"},
     "flax": {"vgg"},
-    "optax": {"optimizers"},
-    "jax": set(ORDER[3:15]) | {"pretrained", "job"},
+    "optax": {"optimizers", "lbfgs", "pyramid"},
+    "matplotlib": {"plots", "figures"},
+    "jax": set(ORDER[9:25]) | {"pretrained", "job", "trail", "words"},
 }
 
 

@@ -653,15 +653,15 @@ def test_working_directory_with_a_line_break(tmp_path, monkeypatch):
 # Presets
 
 
-@pytest.mark.parametrize("name", flagfile.presets())
-def test_presets_stand_and_describe_themselves(name):
-    text = flagfile.presets()[name]
-    assert len(flagfile.summary(text)) > 10
-    assert name in parse("--preset=help").answer
-    assert flagfile.summary(text)[:40] in " ".join(
-        parse("--preset=help").answer.split()
-    )
-    assert parse(*FILES, f"--preset={name}").preset == name
+@pytest.mark.parametrize("row", preset.every().values(), ids=lambda row: row.name)
+def test_presets_stand_and_describe_themselves(row):
+    assert len(row.summary) > 10
+    assert row.evidence, "a preset says how far it is proven"
+    listed = " ".join(parse("--preset=help").answer.split())
+    assert row.name in listed
+    assert row.summary[:40] in listed
+    assert parse(*FILES, f"--preset={row.name}").preset == row.name
+    assert "@" in parse("--cite", f"--preset={row.name}").answer
 
 
 def test_default_preset_is_the_defaults():
@@ -669,4 +669,15 @@ def test_default_preset_is_the_defaults():
 
 
 def test_summary_is_empty_without_a_comment():
-    assert flagfile.summary("--size=3\n# late") == ""
+    assert preset.read("x", "--size=3\n# late").summary == ""
+
+
+def test_citations_follow_the_settings():
+    plain = parse("--cite").answer
+    assert "{gatys2016," in plain
+    assert "{liu1989," in plain
+    assert "{olkin1982," not in plain
+    other = parse("--cite", "--style_loss=wasserstein", "--optimizer=adam").answer
+    assert "{olkin1982," in other
+    assert "{kingma2015," in other
+    assert "{liu1989," not in other

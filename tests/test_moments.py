@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from nst_jax.arrays import Moments
-from nst_jax.moments import gram_matrix, moments
+from nst_jax.moments import covariance, gram_matrix, mean, moments
 from tests import oracles
 
 # The last has more than 2^15 positions: where XLA splits its reductions.
@@ -19,6 +19,7 @@ DIVISIONS = ["none", "positions", "elements"]
 TOLERANCE = 1e-5
 
 jitted_moments = jax.jit(moments)
+jitted_mean, jitted_covariance = jax.jit(mean), jax.jit(covariance)
 jitted_gram = jax.jit(
     lambda features, division: gram_matrix(moments(features), division),
     static_argnums=1,
@@ -54,6 +55,76 @@ def test_sums_over_positions(shape):
 def test_weighted_sums_of_each_region(shape):
     features, weight = activations(shape), shares(shape, 2)
     assert_close(jitted_moments(features, weight), oracles.moments(features, weight))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sums_about_a_centre(shape, weighted):
+    features, weight = activations(shape), shares(shape, 2) if weighted else None
+    regions = 2 if weighted else 1
+    centre = activations((regions, 1, shape[2]), 5)[:, 0] + 0.3
+    found = jitted_moments(features, weight, centre)
+    assert_close(found, oracles.moments(features, weight, centre))
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_mean_and_covariance_whatever_the_centre(shape, weighted):
+    features, weight = activations(shape), shares(shape, 2) if weighted else None
+    regions = 2 if weighted else 1
+    centre = np.full((regions, shape[2]), 0.4, np.float32)
+    for about in (None, centre):
+        sums = jitted_moments(features, weight, about)
+        means, spreads = jitted_mean(sums, about), jitted_covariance(sums)
+        for region in range(regions):
+            share = weight[..., region] if weighted else None
+            expected = oracles.mean(features, share)
+            assert oracles.relative_error(means[region], expected) < TOLERANCE
+            size = np.max(np.abs(expected)) ** 2 + 1e-6
+            expected = oracles.covariance(features, share)
+            np.testing.assert_allclose(
+                spreads[region], expected, rtol=TOLERANCE, atol=TOLERANCE * size
+            )
+
+
+def test_a_small_covariance_keeps_its_digits_about_the_mean():
+    features = 1000 + activations((40, 30, 8))
+    expected = oracles.covariance(features)
+    centre = np.float32(oracles.mean(features))[None] + np.float32(0.1)
+    found = jitted_covariance(jitted_moments(features, None, centre))[0]
+    assert oracles.relative_error(found, expected) < TOLERANCE
+    raw = jitted_covariance(jitted_moments(features, None, None))[0]
+    assert oracles.relative_error(raw, expected) > 0.01
+
+
+@pytest.mark.parametrize("division", DIVISIONS)
+@pytest.mark.parametrize("weighted", [False, True])
+def test_gram_matrix_is_about_zero_whatever_the_sums_are_about(division, weighted):
+    features = activations((9, 4, 3))
+    weight = shares(features.shape, 2) if weighted else None
+    centre = activations((2 if weighted else 1, 1, 3), 5)[:, 0] + 0.3
+    function = jax.jit(
+        lambda f, w, a: gram_matrix(moments(f, w, a), division, a),
+    )
+    found = function(features, weight, centre)
+    expected = function(features, weight, None)
+    assert oracles.relative_error(found, expected) < TOLERANCE
+
+
+def test_a_region_without_positions_has_the_mean_that_it_is_compared_with():
+    weight = np.zeros((5, 7, 1), np.float32)
+    centre = np.asarray([[1, 2, 3]], np.float32)
+
+    def value(features):
+        sums = moments(features, weight, centre)
+        return jnp.sum(mean(sums, centre)) + jnp.sum(covariance(sums)), sums
+
+    weight, centre = jnp.asarray(weight), jnp.asarray(centre)
+    found, gradient = jax.jit(jax.value_and_grad(value, has_aux=True))(
+        activations((5, 7, 3))
+    )
+    assert found[0] == 6
+    np.testing.assert_array_equal(gradient, 0)
 
 
 @pytest.mark.parametrize(
@@ -174,10 +245,11 @@ def test_positions_may_be_permuted(seed):
 @given(seeds, st.sampled_from([1, 4, 8]))
 def test_the_parts_of_a_split_picture_add_up_to_the_whole(seed, row):
     features, weight = activations((9, 4, 3), seed), shares((9, 4, 3), 2, seed)
-    upper = jitted_moments(features[:row], weight[:row])
-    lower = jitted_moments(features[row:], weight[row:])
+    centre = activations((2, 1, 3), seed)[:, 0]
+    upper = jitted_moments(features[:row], weight[:row], centre)
+    lower = jitted_moments(features[row:], weight[row:], centre)
     whole = jax.tree.map(jnp.add, upper, lower)
-    assert_close(whole, oracles.moments(features, weight))
+    assert_close(whole, oracles.moments(features, weight, centre))
 
 
 @few()

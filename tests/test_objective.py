@@ -37,20 +37,25 @@ def pictures():
 def make(settings, params, preprocessing, pictures):
     how = objective.recipe(settings, vgg.Forward())
     constants = (params, preprocessing)
-    goal = targets.Targets(
-        targets.content_targets(
-            *constants, pictures["content"], how.content_layers, how.forward
-        ),
-        targets.style_targets(
-            *constants,
-            pictures["style"],
-            how.style_layers,
-            how.forward,
-            how.gram_division,
-        ),
+    kept = targets.content_targets(
+        *constants, pictures["content"], how.content_layers, how.forward
     )
+    style = targets.style_statistics(
+        *constants,
+        pictures["style"],
+        {},
+        how.style_layers,
+        how.forward,
+        how.gram_division,
+        how.statistics,
+    )
+    goal = targets.Targets(
+        kept | objective.edges(how, pictures["content"]),
+        targets.style_targets([style], jnp.ones((1, 1)), how.statistics),
+    )
+    maps = objective.Maps({}, jnp.ones(1), {}, None)
     factors = objective.weights(settings, "vgg19")
-    return how, objective.Problem(*constants, goal, factors)
+    return how, objective.Problem(*constants, goal, factors, maps)
 
 
 @pytest.fixture(scope="module")
@@ -194,10 +199,29 @@ def test_weights_are_arguments_not_code(problem, pictures):
     assert compiled._cache_size() == 1
 
 
-def test_blend_is_the_mean_of_targets_with_shares_made_whole():
-    first = {"relu1_1": jnp.full((1, 2, 2), 1.0)}
-    second = {"relu1_1": jnp.full((1, 2, 2), 5.0)}
-    mixed = targets.blend([first, second], [3.0, 1.0])
-    np.testing.assert_allclose(mixed["relu1_1"], 2.0)
-    alone = targets.blend([first, second], [2.0, 0.0])
-    np.testing.assert_array_equal(alone["relu1_1"], first["relu1_1"])
+def test_styles_mix_linearly_in_their_moments():
+    """The Gram matrix and covariance of a mixture of two sets of features."""
+    generator = np.random.default_rng(4)
+    sets = [generator.normal(size=(5, 6, 4)) + shift for shift in (0.0, 3.0)]
+    found = [
+        {
+            "relu1_1": targets._statistics(
+                jnp.asarray(f, jnp.float32), None, "positions", ("gram", "wasserstein")
+            )
+        }
+        for f in sets
+    ]
+    shares = jnp.asarray([[0.75], [0.25]])
+    mixed = targets.style_targets(found, shares, ("gram", "wasserstein"))["relu1_1"]
+    rows = [f.reshape(-1, 4) for f in sets]
+    gram = sum(w * r.T @ r / 30 for w, r in zip((0.75, 0.25), rows, strict=True))
+    mean = sum(w * r.mean(0) for w, r in zip((0.75, 0.25), rows, strict=True))
+    np.testing.assert_allclose(mixed.gram[0], gram, rtol=1e-5)
+    np.testing.assert_allclose(mixed.mean[0], mean, rtol=1e-5)
+    np.testing.assert_allclose(
+        mixed.covariance[0], gram - np.outer(mean, mean), rtol=1e-4, atol=1e-5
+    )
+    squared = mixed.root[0] @ mixed.root[0]
+    np.testing.assert_allclose(
+        squared, mixed.covariance[0] + 1e-4 * np.eye(4), rtol=1e-4, atol=1e-5
+    )

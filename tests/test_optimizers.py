@@ -37,10 +37,18 @@ def trace(settings, steps):
     return seen
 
 
+VARIANTS = [
+    *({"optimizer": name} for name in NAMES),
+    {"optimizer": "lbfgs", "line_search": "none"},
+    {"optimizer": "adam", "epsilon_place": "raw"},
+    {"optimizer": "adagrad", "epsilon_place": "root"},
+]
+
+
 @pytest.mark.parametrize("box", ["step", "end"])
-@pytest.mark.parametrize("name", NAMES)
-def test_lowers_the_loss_compiles_once_and_reports_where_it_started(name, box):
-    seen = trace(OptimizerConfig(optimizer=name, box=box), 12)
+@pytest.mark.parametrize("settings", VARIANTS, ids=lambda s: "-".join(s.values()))
+def test_lowers_the_loss_compiles_once_and_reports_where_it_started(settings, box):
+    seen = trace(OptimizerConfig(box=box, **settings), 12)
     values = [float(loss(image)) for image, _ in seen]
     assert values[-1] < 0.9 * values[0]
     for image, now in seen:
@@ -53,9 +61,9 @@ def test_lowers_the_loss_compiles_once_and_reports_where_it_started(name, box):
     assert all(inside) == (box == "step")
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_state_keeps_its_types_and_shares_no_buffer(name):
-    optimizer = optimizers.make(OptimizerConfig(optimizer=name))
+@pytest.mark.parametrize("settings", VARIANTS, ids=lambda s: "-".join(s.values()))
+def test_state_keeps_its_types_and_shares_no_buffer(settings):
+    optimizer = optimizers.make(OptimizerConfig(**settings))
     fresh = optimizer.init(start())
     later = jax.eval_shape(lambda s: optimizer.step(loss, start(), s).opt_state, fresh)
     before, after = jax.tree.leaves(fresh), jax.tree.leaves(later)
@@ -100,6 +108,7 @@ def test_rmsprop_is_hintons_with_epsilon_under_the_root():
 
     settings = {"optimizer": "rmsprop", "decay": 0.7, "epsilon": 1e-2, "momentum": 0.5}
     follow(settings, rule)
+    follow({**settings, "epsilon_place": "square"}, rule)
 
 
 def test_adagrad_is_duchis_with_epsilon_under_the_root():
@@ -108,6 +117,43 @@ def test_adagrad_is_duchis_with_epsilon_under_the_root():
         return x - 0.03 * g / np.sqrt(v + 1e-2)
 
     follow({"optimizer": "adagrad", "accumulator": 0.3, "epsilon": 1e-2}, rule)
+
+
+# What Adam divides by, from its raw squares, their correction 1 - b2^t, and epsilon.
+PLACES = {
+    "root": lambda v, c, eps: np.sqrt(v / c) + eps,
+    "square": lambda v, c, eps: np.sqrt(v / c + eps),
+    "raw": lambda v, c, eps: (np.sqrt(v) + eps) / np.sqrt(c),
+}
+
+
+@pytest.mark.parametrize("nesterov", [False, True])
+@pytest.mark.parametrize("place", PLACES)
+def test_adams_epsilon_is_added_where_it_is_asked_for(place, nesterov):
+    b1, b2, eps = 0.8, 0.95, 0.1
+
+    def rule(t, x, g, memory):
+        m = memory["m"] = b1 * memory.get("m", 0) + (1 - b1) * g
+        v = memory["v"] = b2 * memory.get("v", 0) + (1 - b2) * g * g
+        mean = m / (1 - b1**t)
+        if nesterov:
+            mean = b1 * m / (1 - b1 ** (t + 1)) + (1 - b1) * g / (1 - b1**t)
+        return x - 0.03 * mean / PLACES[place](v, 1 - b2**t, eps)
+
+    settings = {"beta1": b1, "beta2": b2, "epsilon": eps, "epsilon_place": place}
+    follow({"optimizer": "adam", "nesterov": nesterov, **settings}, rule)
+
+
+@pytest.mark.parametrize("place", ["root", "raw"])
+@pytest.mark.parametrize("name", ["rmsprop", "adagrad"])
+def test_without_a_bias_correction_raw_is_the_root(name, place):
+    def rule(t, x, g, memory):
+        old, new = (0.7, 0.3) if name == "rmsprop" else (1, 1)
+        v = memory["v"] = old * memory.get("v", 0.0) + new * g * g
+        return x - 0.03 * g / (np.sqrt(v) + 0.1)
+
+    settings = {"decay": 0.7, "accumulator": 0.0, "epsilon": 0.1}
+    follow({"optimizer": name, "epsilon_place": place, **settings}, rule)
 
 
 @pytest.mark.parametrize("nesterov", [False, True])
@@ -180,5 +226,9 @@ def test_box_and_rate_have_an_answer_for_auto():
     assert optimizers.box(OptimizerConfig(optimizer="sgd")) == "step"
     assert optimizers.box(OptimizerConfig(optimizer="sgd", box="none")) == "none"
     assert optimizers.learning_rate(OptimizerConfig(optimizer="adam")) == 0.02
+    places = [
+        optimizers.epsilon_place(OptimizerConfig(optimizer=n)) for n in NAMES[1:4]
+    ]
+    assert places == ["root", "square", "square"]
     given = OptimizerConfig(optimizer="adam", learning_rate=0.3)
     assert optimizers.learning_rate(given) == 0.3

@@ -50,8 +50,8 @@ def objective(params, preprocessing, image, how):
     found = vgg.features(params, preprocessing, image, NAMES, how)
     grams = [gram_matrix(moments(found[name])) for name in NAMES]
     style = sum(losses.style(gram, 0 * gram, "mean", image.size) for gram in grams)
-    squares = losses.squared_difference(found[NAMES[-1]], 0 * found[NAMES[-1]])
-    content = losses.content(squares, found[NAMES[-1]].size, "mean")
+    sums = losses.differences(found[NAMES[-1]], 0 * found[NAMES[-1]], "mean")
+    content = losses.content(sums, found[NAMES[-1]].size, "mean")
     sums = losses.variations(image, "squared")
     return style + content + losses.total_variation(sums, image.shape, "squared")
 

@@ -238,7 +238,6 @@ WRONG = {
     "--style_weights=1,2": "style_weights must have one value",
     "--style_scale=1,2,3": "style_scale must have one value",
     "--size=15": "at least 16",
-    "--fit=crop --style_scale=0.01": "at least 16",
     "--content_layers=pool5 --size=22": "at least 32",
     "--style_layers=pool5 --size=22": "at least 32",
     f"{WIDE} --output=out.webp": "at most 16383 px",

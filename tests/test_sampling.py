@@ -7,12 +7,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from PIL import Image
 
 from nst_jax.errors import RequestError
 from nst_jax.images.sampling import crop, resize, working_size
 from nst_jax.layers import MIN_SIDE
 
-FILTERS = ("lanczos", "bicubic", "bilinear", "box", "nearest")
+FILTERS = ("lanczos", "bicubic", "bilinear", "box", "nearest", "area")
 RULES = ("long", "short", "width", "height", "area")
 quick = settings(deadline=None, max_examples=60)
 sides = st.integers(16, 6000)
@@ -74,6 +75,76 @@ def test_nearest_takes_the_pixel_under_the_centre():
     np.testing.assert_array_equal(resized, pixels.repeat(2, 0).repeat(2, 1))
 
 
+@pytest.mark.parametrize("depth", ["float", "8"])
+@pytest.mark.parametrize("shape", [(7, 11), (23, 61), (50, 37), (3, 100)])
+def test_nearest_is_pillows(shape, depth):
+    samples = np.random.default_rng(2).integers(0, 256, (23, 37, 3), np.uint8)
+    theirs = Image.fromarray(samples).resize(shape[::-1], Image.Resampling.NEAREST)
+    resized = resize(np.float32(samples) / 255, shape, filter="nearest", depth=depth)
+    np.testing.assert_array_equal(resized, np.float32(np.asarray(theirs)) / 255)
+
+
+def covered(length, count):
+    """The matrix of the mean over what each new, larger pixel covers."""
+    matrix = [[Fraction(0)] * length for _ in range(count)]
+    side = Fraction(length, count)
+    for row in range(count):
+        for column in range(length):
+            end = min((row + 1) * side, Fraction(column + 1))
+            matrix[row][column] = max(end - max(row * side, column), 0) / side
+    return np.asarray(matrix, np.float64)
+
+
+@pytest.mark.parametrize("shape", [(7, 11), (22, 36), (1, 1), (23, 12), (46, 5)])
+def test_area_is_the_mean_over_what_a_pixel_covers(shape):
+    pixels = np.random.default_rng(3).random((23, 37, 2), np.float32)
+    rows, columns = (
+        covered(a, b) if b < a else weights(a, b, "bilinear", False)
+        for a, b in zip((23, 37), shape, strict=True)
+    )
+    expected = np.einsum("ih,hwc,jw->ijc", rows, pixels.astype(np.float64), columns)
+    for antialias in (True, False):
+        resized = resize(pixels, shape, filter="area", antialias=antialias)
+        np.testing.assert_allclose(resized, expected, atol=1e-6)
+
+
+@quick
+@given(st.tuples(*[st.integers(1, 60)] * 4))
+def test_area_keeps_the_sum_and_the_regions(sizes):
+    shape = (min(sizes[0], sizes[2]), min(sizes[1], sizes[3]))
+    labels = np.random.default_rng(0).integers(0, 3, sizes[:2])
+    masks = np.eye(3, dtype=np.float32)[labels]
+    resized = resize(masks, shape, filter="area")
+    np.testing.assert_allclose(resized.sum(-1), 1, atol=1e-6)
+    np.testing.assert_allclose(
+        resized.mean((0, 1)), masks.mean((0, 1)), rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize("filter", ["lanczos", "bicubic", "bilinear", "box"])
+@pytest.mark.parametrize("shape", [(7, 11), (61, 50), (12, 80)])
+def test_eight_bits_are_pillows_own(filter, shape):
+    samples = np.random.default_rng(4).integers(0, 256, (23, 37, 3), np.uint8)
+    theirs = Image.fromarray(samples).resize(
+        shape[::-1], Image.Resampling[filter.upper()]
+    )
+    pixels = np.float32(samples) / 255
+    resized = resize(pixels, shape, filter=filter, depth="8")
+    np.testing.assert_array_equal(resized, np.float32(np.asarray(theirs)) / 255)
+
+
+def test_eight_bits_of_what_pillow_does_not_resize():
+    pixels = np.random.default_rng(5).random((20, 30), np.float32)
+    for shape, options in [
+        ((20, 30), {"filter": "lanczos"}),
+        ((9, 40), {"filter": "area"}),
+        ((9, 40), {"filter": "bicubic", "antialias": False}),
+    ]:
+        exact = np.float64(resize(pixels, shape, **options))
+        steps = resize(pixels, shape, depth="8", **options)
+        np.testing.assert_array_equal(steps, np.float32(np.rint(exact * 255)) / 255)
+
+
 @pytest.mark.parametrize("antialias", [True, False])
 def test_resize_cuts_off_what_a_filter_overshoots(antialias):
     step = np.zeros((16, 16, 3), np.float32)
@@ -133,6 +204,31 @@ def test_working_size_of_each_rule():
     assert working_size(shape, 512, "height") == (512, 683)
     assert working_size(shape, 512, "area") == (443, 591)
     assert working_size(shape, 0, "short") == (300, 400)
+
+
+def test_working_size_rounds_down_as_floating_point_does():
+    def down(shape, size, rule):
+        return working_size(shape, size, rule, 1, rounding="down")
+
+    assert down((33, 64), 32, "width") == (16, 32)
+    assert down((300, 400), 512, "short") == (512, 682)  # 682.67
+    assert down((300, 400), 512, "area") == (443, 591)  # 443.4, 591.2
+    assert down((400, 640), 500, "area") == (395, 632)  # 395.3, 632.5
+    # 512/98 is cut off in the last place, so that 49 times it is below 256.
+    assert down((49, 98), 512, "long") == (255, 512)
+
+
+def test_small_pictures_stay_if_they_are_not_enlarged():
+    def kept(size, rule):
+        return working_size((300, 400), size, rule, enlarge=False)
+
+    assert kept(512, "long") == (300, 400)
+    assert kept(200, "long") == (150, 200)
+    assert kept(350, "long") == (263, 350)
+    assert kept(350, "short") == (300, 400)
+    assert kept(346, "area") == working_size((300, 400), 346, "area")  # 346.4
+    assert kept(347, "area") == (300, 400)
+    assert kept(0, "width") == (300, 400)
 
 
 def test_working_size_rounds_halves_up():

@@ -7,23 +7,30 @@ import math
 from typing import Literal
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float32, Num, UInt8
 from PIL import Image
 
 from nst_jax.errors import RequestError
 from nst_jax.layers import MIN_SIDE
 
-Filter = Literal["lanczos", "bicubic", "bilinear", "box", "nearest"]
+Filter = Literal["lanczos", "bicubic", "bilinear", "box", "nearest", "area"]
 Rule = Literal["long", "short", "width", "height", "area"]
+Rounding = Literal["nearest", "down"]
+Depth = Literal["float", "8"]
 
 
 def working_size(
-    shape: tuple[int, int], size: int, rule: Rule, least: int = MIN_SIDE
+    shape: tuple[int, int],
+    size: int,
+    rule: Rule,
+    least: int = MIN_SIDE,
+    *,
+    rounding: Rounding = "nearest",
+    enlarge: bool = True,
 ) -> tuple[int, int]:
     """Rows and columns to work at, in the shape's aspect ratio.
 
-    The side that is not given is rounded to the nearest integer, halves up; with
-    "area" both are. Sizes larger than the picture's enlarge it.
+    The side that is not given is rounded; with "area" both are.
 
     Args:
         shape: rows and columns of the picture.
@@ -31,32 +38,55 @@ def working_size(
             "area" the side of a square with as many pixels. 0: as it is.
         rule: which of these.
         least: pixels that each side must have.
+        rounding: "nearest", halves up; "down" is the whole part of the length times
+            the ratio of sizes, which is what many programs compute.
+        enlarge: whether sizes larger than the picture's count.
 
     >>> working_size((300, 400), 512, "long")
     (384, 512)
     """
-    height, width = shape
     if size < 0:
         raise RequestError(f"size must be 0 or more pixels, found {size}")
-    if size == 0:
-        made = (height, width)
+    if size == 0 or not (enlarge or size < measured(shape, rule)):
+        made = shape
     elif rule == "area":
-        ratio = math.sqrt(height / width)
-        made = (math.floor(size * ratio + 0.5), math.floor(size / ratio + 0.5))
+        made = _of_area(shape, size, rounding)
     else:
-        side = {
-            "long": max(shape),
-            "short": min(shape),
-            "width": width,
-            "height": height,
-        }[rule]
-        # In integers, so that halves are halves.
-        made = (
-            (2 * height * size + side) // (2 * side),
-            (2 * width * size + side) // (2 * side),
-        )
+        side = round(measured(shape, rule))
+        height, width = (_following(length, size, side, rounding) for length in shape)
+        made = (height, width)
     check_size(shape, made, least)
     return made
+
+
+def measured(shape: tuple[int, int], rule: Rule) -> float:
+    """The size of a shape as the rule measures it."""
+    height, width = shape
+    match rule:
+        case "long":
+            return max(shape)
+        case "short":
+            return min(shape)
+        case "width":
+            return width
+        case "height":
+            return height
+        case "area":
+            return math.sqrt(height * width)
+
+
+def _of_area(shape: tuple[int, int], size: int, rounding: Rounding) -> tuple[int, int]:
+    ratio, up = math.sqrt(shape[0] / shape[1]), 0.0 if rounding == "down" else 0.5
+    return math.floor(size * ratio + up), math.floor(size / ratio + up)
+
+
+def _following(length: int, size: int, side: int, rounding: Rounding) -> int:
+    """The length that goes with `size` pixels for the side."""
+    if length == side:
+        return size
+    if rounding == "down":
+        return int(size / side * length)
+    return (2 * length * size + side) // (2 * side)  # in integers: halves are halves
 
 
 def check_size(
@@ -77,6 +107,7 @@ def resize(
     *,
     filter: Filter,
     antialias: bool = True,
+    depth: Depth = "float",
 ) -> Float32[np.ndarray, "rows columns *c"]:
     """The picture, or its opacity, at another size, cut off to 0..1.
 
@@ -87,33 +118,47 @@ def resize(
     Args:
         pixels: values in 0..1.
         shape: rows and columns wanted.
-        filter: "lanczos" has three lobes; "bicubic" is Keys' with a = -1/2.
+        filter: "lanczos" has three lobes; "bicubic" is Keys' with a = -1/2; "area" is
+            the mean over the area that a pixel covers, along an axis that grows
+            bilinear.
         antialias: whether the filter widens when it shrinks, so that all pixels
             count; without it, the filter keeps its width in source pixels (the
-            default of tf.image.resize).
+            default of tf.image.resize). "area" and "nearest" know no other way.
+        depth: "8" gives whole 255ths; if antialiased, what Pillow makes of the
+            picture in 8 bits, which it rounds between rows and columns too.
     """
     if pixels.shape[:2] == shape:
-        return np.clip(pixels, 0, 1)
-    if antialias or filter == "nearest":
-        resized = _resized_by_pillow(pixels, shape, filter)
-    else:
+        resized = pixels
+    elif filter == "area" or not (antialias or filter == "nearest"):
         resized = pixels
         for axis, count in enumerate(shape):
             resized = _resampled(resized, axis, count, filter)
-    return np.clip(resized, 0, 1)
+    elif depth == "8":
+        resized = _unit(_resized_by_pillow(_bytes(pixels), shape, filter))
+    else:
+        resized = _resized_by_pillow(pixels, shape, filter)
+    return _unit(_bytes(resized)) if depth == "8" else np.clip(resized, 0, 1)
+
+
+def _bytes(pixels: Float32[np.ndarray, "..."]) -> UInt8[np.ndarray, "..."]:
+    return np.rint(np.clip(pixels, 0, 1) * np.float32(255)).astype(np.uint8)
+
+
+def _unit(samples: UInt8[np.ndarray, "..."]) -> Float32[np.ndarray, "..."]:
+    return samples.astype(np.float32) / np.float32(255)
 
 
 def _resized_by_pillow(
-    pixels: Float32[np.ndarray, "h w *c"], shape: tuple[int, int], filter: Filter
-) -> Float32[np.ndarray, "rows columns *c"]:
-    """Channel by channel in Pillow's only mode without rounding."""
+    samples: Num[np.ndarray, "h w *c"], shape: tuple[int, int], filter: Filter
+) -> Num[np.ndarray, "rows columns *c"]:
+    """Channel by channel, as float32 (Pillow's only mode without rounding) or bytes."""
     resample = Image.Resampling[filter.upper()]
-    planes = np.atleast_3d(pixels)
-    resized = np.empty((*shape, planes.shape[-1]), np.float32)
+    planes = np.atleast_3d(samples)
+    resized = np.empty((*shape, planes.shape[-1]), samples.dtype)
     for channel in range(planes.shape[-1]):
         plane = Image.fromarray(np.ascontiguousarray(planes[..., channel]))
         resized[..., channel] = np.asarray(plane.resize(shape[::-1], resample))
-    return resized.reshape(*shape, *pixels.shape[2:])
+    return resized.reshape(*shape, *samples.shape[2:])
 
 
 def _resampled(
@@ -121,12 +166,10 @@ def _resampled(
 ) -> Float32[np.ndarray, "..."]:
     """One axis at `count` positions, by the filter at the source's own scale."""
     length = pixels.shape[axis]
-    centres = (np.arange(count) + 0.5) * (length / count) - 0.5
-    reach = {"box": 1, "bilinear": 1, "bicubic": 2, "lanczos": 3}[filter]
-    taps = np.floor(centres)[:, None] + np.arange(1 - reach, reach + 1)
-    weights = _kernel(taps - centres[:, None], filter)
-    weights *= (taps >= 0) & (taps < length)
-    weights /= weights.sum(axis=1, keepdims=True)
+    if filter == "area" and count < length:
+        taps, weights = _area_taps(length, count)
+    else:
+        taps, weights = _taps(length, count, filter)
     places = np.clip(taps, 0, length - 1).astype(np.intp)
     rest = (1,) * (pixels.ndim - 1)
     source = np.moveaxis(pixels, axis, 0)
@@ -137,11 +180,32 @@ def _resampled(
     return np.moveaxis(np.asarray(resampled, np.float32), 0, axis)
 
 
+def _taps(length: int, count: int, filter: Filter) -> tuple[np.ndarray, np.ndarray]:
+    """For each new position the places in the source that it sees, and how much."""
+    centres = (np.arange(count) + 0.5) * (length / count) - 0.5
+    reach = {"bicubic": 2, "lanczos": 3}.get(filter, 1)
+    taps = np.floor(centres)[:, None] + np.arange(1 - reach, reach + 1)
+    weights = _kernel(taps - centres[:, None], filter)
+    weights *= (taps >= 0) & (taps < length)
+    return taps, weights / weights.sum(axis=1, keepdims=True)
+
+
+def _area_taps(length: int, count: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same for the mean over all that a larger pixel covers.
+
+    Measured in parts, `count` to an old pixel and `length` to a new one: integers.
+    """
+    starts = np.arange(count)[:, None] * length
+    taps = starts // count + np.arange(-(-length // count) + 1)
+    ends = np.minimum((taps + 1) * count, starts + length)
+    return taps, np.maximum(ends - np.maximum(taps * count, starts), 0) / length
+
+
 def _kernel(x: np.ndarray, filter: Filter) -> np.ndarray:
     """The filter's weight at a distance of `x` pixels."""
     distance = np.abs(x)
     match filter:
-        case "bilinear":
+        case "bilinear" | "area":
             return np.maximum(1 - distance, 0)
         case "bicubic":
             near = (1.5 * distance - 2.5) * distance**2 + 1

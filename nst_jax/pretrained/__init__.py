@@ -111,8 +111,7 @@ def to_fetch(
     row = _row(network, name)
     if places.named_file() or places.find(name):
         return 0
-    fetch.check(row, "none" if offline else source)
-    return row.size
+    return fetch.check(row.origin, "none" if offline else source)
 
 
 def _row(network: Network, name: str) -> Known:

@@ -77,7 +77,8 @@ def _fetch(names: list[str], source: fetch.Source) -> None:
 def _table() -> list[str]:
     width = max(map(len, KNOWN))
     return [
-        f"{row.name:{width}}  {_where(row)}  {row.licence}" for row in KNOWN.values()
+        f"{row.name:{width}}  {_where(row)}  {row.origin.licence}"
+        for row in KNOWN.values()
     ]
 
 
@@ -85,8 +86,12 @@ def _where(row: Known) -> str:
     path = places.find(row.name)
     if path:
         return str(path)
-    copy = f" or the package index ({row.index.package})" if row.index else ""
-    return f"to fetch, {row.size / 1e6:.0f} MB: {row.url}{copy}"
+    copy = (
+        f" or the package index ({row.origin.index.package})"
+        if row.origin.index
+        else ""
+    )
+    return f"to fetch, {row.size / 1e6:.0f} MB: {row.origin.url}{copy}"
 
 
 def _verify(names: list[str]) -> None:

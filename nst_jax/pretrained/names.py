@@ -21,6 +21,8 @@ _NAMED = re.compile(
 )
 # features.0.weight (torchvision); "0.weight" where only the features were saved.
 _TORCH = re.compile(r"(?:.*\bfeatures\.)?([0-9]{1,3})\.(?:weight|bias)")
+# Conv_0/kernel, VGG16_0/Conv_0/kernel (Flax).
+_FLAX = re.compile(r"(?:VGG1[69]_0/)?Conv_([0-9]{1,3})/(?:kernel|bias)")
 # Keras 3 forgets the layers' names and counts the layers of each class instead.
 _KERAS_3 = re.compile(r"(?:.*/)?conv2d(?:_([0-9]{1,3}))?/vars/[01]")
 
@@ -52,7 +54,9 @@ def _grouped(entries: Mapping[str, Entry]) -> dict[str, list[Entry]]:
         if match := _NAMED.fullmatch(name):
             block = match[1] or match[2]
             named.setdefault(f"conv{block}_{match[3]}", []).append(entry)
-        elif match := _TORCH.fullmatch(name) or _KERAS_3.fullmatch(name):
+        elif match := (
+            _TORCH.fullmatch(name) or _KERAS_3.fullmatch(name) or _FLAX.fullmatch(name)
+        ):
             counted.setdefault(int(match[1] or 0), []).append(entry)
     if named:
         return named

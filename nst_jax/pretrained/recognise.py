@@ -51,7 +51,7 @@ def canonical(
                 row.name,
                 in_rgb,
                 row.input_range,
-                row.licence,
+                row.origin.licence,
                 source,
                 source_sha256,
             )

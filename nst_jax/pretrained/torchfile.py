@@ -1,15 +1,11 @@
 """Torch's .pth files, read without torch and without running anything in them.
 
-A .pth file is a pickle, which is a small program. It is first read as a list of
-instructions, of which only those that build dictionaries of tensors are allowed;
-then it is run by an unpickler that knows no other name than a tensor's parts. The
-tensors become entries: their bytes are read afterwards, and only the convolutions'.
+A .pth file is a pickle that names tensors. They become entries: their bytes are read
+afterwards, and only the convolutions'.
 """
 
 import contextlib
 import io
-import pickle
-import pickletools
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
@@ -19,16 +15,11 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from nst_jax.errors import RequestError
+from nst_jax.pretrained import pickles
 from nst_jax.pretrained.names import Entry
 
 # A dictionary of tensors takes a few kilobytes; more is no weights file.
 _MAX_PICKLE = 4 << 20
-_INSTRUCTIONS = """
-PROTO GLOBAL REDUCE BUILD BINPERSID STOP MARK NONE NEWTRUE NEWFALSE
-EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM
-SETITEMS BINPUT LONG_BINPUT BINGET LONG_BINGET BININT BININT1 BININT2 LONG1 BINFLOAT
-BINUNICODE SHORT_BINSTRING BINSTRING
-"""
 _STORAGES = {
     "torch FloatStorage": "<f4",
     "torch HalfStorage": "<f2",
@@ -52,7 +43,7 @@ class _Tensor(NamedTuple):
 
 
 def _allowed() -> dict[str, Any]:
-    """What a pickle may name. Made anew for each file: it could set attributes."""
+    """What a pickle may name."""
 
     def tensor(
         storage: _Storage,
@@ -72,50 +63,21 @@ def _allowed() -> dict[str, Any]:
     }
 
 
-class _Unpickler(pickle.Unpickler):
-    """Builds dictionaries of `_Tensor` and nothing else."""
+def _unpickle(stream: io.BytesIO) -> tuple[Any, dict[str, _Storage]]:
+    """One pickle of the stream and the storages it names."""
+    storages: dict[str, _Storage] = {}
 
-    def __init__(self, stream: io.BytesIO) -> None:
-        super().__init__(stream)
-        self._allowed = _allowed()
-        self.storages: dict[str, _Storage] = {}
-
-    def find_class(self, module: str, name: str) -> Any:
-        return self._allowed[f"{module} {name}"]
-
-    def persistent_load(self, pid: Any) -> _Storage:
+    def persistent(pid: Any) -> _Storage:
         kind, dtype, key, _, length, *_ = pid
         if kind != "storage" or dtype not in _STORAGES.values():
             raise RequestError(
                 f"expected tensors, found {str(kind)[:40]!r} in the file"
             )
         storage = _Storage(str(key), dtype, int(length))
-        self.storages[storage.key] = storage
+        storages[storage.key] = storage
         return storage
 
-
-def _unpickle(stream: io.BytesIO) -> tuple[Any, dict[str, _Storage]]:
-    """One pickle of the stream and the storages it names.
-
-    Every instruction of it is looked at before the first is carried out.
-    """
-    start, allowed, known = stream.tell(), _allowed(), _INSTRUCTIONS.split()
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-        if opcode.name not in known or (
-            opcode.name == "GLOBAL" and argument not in allowed
-        ):
-            what = argument if opcode.name == "GLOBAL" else opcode.name
-            raise RequestError(
-                f"expected a dictionary of tensors, found the instruction "
-                f"{str(what)[:80]!r}; a file may not bring code with it: save the "
-                "network's state_dict() alone"
-            )
-        # Memory for the memo is allotted up to the largest index named.
-        if opcode.name == "LONG_BINPUT" and (argument or 0) > count:
-            raise RequestError("expected a pickle, found one with a lying memo")
-    stream.seek(start)
-    unpickler = _Unpickler(stream)
-    return unpickler.load(), unpickler.storages
+    return pickles.load(stream, _allowed(), persistent), storages
 
 
 @contextlib.contextmanager

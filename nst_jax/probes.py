@@ -1,0 +1,184 @@
+"""What one can ask of a network, arrays to arrays: features, filters, reconstructions.
+
+Knows neither flags nor files; `exhibits` reads, draws and writes.
+"""
+
+import dataclasses
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float32
+
+from nst_jax import (
+    devices,
+    job,
+    layers,
+    metrics,
+    objective,
+    pretrained,
+    progress,
+    transfer,
+    vgg,
+)
+from nst_jax.arrays import LossTerms, Weights
+from nst_jax.config import Config, ObjectiveConfig
+from nst_jax.pictures import Pictures
+
+Picture = Float32[np.ndarray, "_ _ 3"]
+
+_features = jax.jit(vgg.features, static_argnames=("names", "forward"))
+_terms = jax.jit(objective.terms, static_argnums=0)
+
+
+class Term(NamedTuple):
+    """One term of the objective at a picture."""
+
+    name: str  # as in the metrics of a run
+    value: float  # weighted, as it enters the total
+    weight: float
+
+
+@contextmanager
+def network(config: Config) -> Iterator[tuple[Config, Weights]]:
+    """The settings as they are on their device, and the weights, there."""
+    device = devices.pick(config.output.device)
+    config = job.resolve(config, device)
+    warning = devices.warning(device)
+    if warning:
+        progress.warn(warning)
+    settings = config.network
+    with jax.default_device(device):
+        weights = pretrained.load(
+            settings.network,
+            settings.weights,
+            source=settings.weights_source,
+            offline=settings.offline,
+            announce=progress.warn,
+            quiet=config.output.quiet,
+            seed=config.inputs.seed,
+        )
+        yield config, weights
+
+
+def features(
+    image: Picture, names: tuple[str, ...], weights: Weights, config: Config
+) -> dict[str, Float32[np.ndarray, "_ _ _"]]:
+    """What the named layers make of an image: rows x columns x channels."""
+    found = _features(
+        weights.params,
+        weights.preprocessing,
+        jnp.asarray(image),
+        names=names,
+        forward=transfer.forward(config),
+    )
+    return {name: np.asarray(maps) for name, maps in found.items()}
+
+
+def filters(weights: Weights) -> list[Float32[np.ndarray, "3 3 3"]]:
+    """The first layer's kernels as colours, all in one range: grey is a weight of 0.
+
+    A filter answers most to what looks like its kernel.
+    """
+    kernels = np.asarray(weights.params["conv1_1"]["kernel"])
+    scaled = 0.5 + 0.5 * kernels / np.abs(kernels).max()
+    return [*np.moveaxis(scaled, 3, 0)]
+
+
+def content_of(
+    image: Picture, layer: str, weights: Weights, config: Config
+) -> transfer.Result:
+    """A picture from noise that the layer can hardly tell from the image.
+
+    Mahendran and Vedaldi (2015); the lower row of Gatys et al. (2015), figure 1. The
+    loss is 1 at the noise, much as theirs is relative to the size of the features, so
+    that the total variation counts alike at every layer.
+    """
+    goal = dataclasses.replace(
+        config.objective,
+        content_layers=(layer,),
+        content_weight=1.0,
+        style_weight=0.0,
+        laplacian_weight=0.0,
+    )
+    first = _made(image, weights, config, goal, steps=0).terms
+    entries = _balanced({layer: 1.0}, first.content if first else {})
+    goal = dataclasses.replace(goal, content_layers=entries)
+    return _made(image, weights, config, goal, config.solve.steps)
+
+
+def style_of(
+    image: Picture, entries: tuple[str, ...], weights: Weights, config: Config
+) -> transfer.Result:
+    """A texture from noise with the image's statistics in the named layers.
+
+    The upper row of Gatys et al. (2015), figure 1. Their network was rescaled so that
+    features are of one size at all layers; here the layers' terms stand as their
+    weights do at the noise, and are 1 together. There is no total variation: grain
+    is part of a texture.
+    """
+    shares = layers.weighted(entries, config.network.network)
+    goal = dataclasses.replace(
+        config.objective,
+        style_layers=tuple(shares),
+        content_weight=0.0,
+        style_weight=1.0,
+        tv_weight=0.0,
+        laplacian_weight=0.0,
+    )
+    first = _made(image, weights, config, goal, steps=0).terms
+    balanced = _balanced(shares, first.style if first else {})
+    goal = dataclasses.replace(goal, style_layers=balanced)
+    return _made(image, weights, config, goal, config.solve.steps)
+
+
+def _balanced(
+    shares: Mapping[str, float], losses: Mapping[str, Any]
+) -> tuple[str, ...]:
+    """The layers with weights that give each loss its share of a sum of 1."""
+    whole = sum(shares.values())
+    return tuple(
+        f"{name}:{share / whole / float(losses[name])!r}"
+        for name, share in shares.items()
+    )
+
+
+def _made(
+    image: Picture,
+    weights: Weights,
+    config: Config,
+    goal: ObjectiveConfig,
+    steps: int,
+) -> transfer.Result:
+    whole = dataclasses.replace(
+        config,
+        inputs=dataclasses.replace(config.inputs, init="noise"),
+        objective=goal,
+        solve=dataclasses.replace(config.solve, steps=steps),
+    )
+    return transfer.stylize(image, image, weights, whole)
+
+
+def terms(
+    image: Picture, pictures: Pictures, weights: Weights, config: Config
+) -> LossTerms:
+    """The weighted terms that a run would measure before its first step from there."""
+    how, problem = transfer.prepare(pictures, weights, config)
+    measured: LossTerms = jax.device_get(_terms(how, problem, jnp.asarray(image)))
+    return measured
+
+
+def named(found: LossTerms, config: Config) -> list[Term]:
+    """The terms under the names that the metrics give them, the total last."""
+    factors = objective.weights(config.objective, config.network.network)
+    values, weights = (metrics.row(0, 0, each) for each in (found, factors))
+    sums = ("step", "seconds", "total", "content", "style")
+    single = [
+        Term(name, float(value), float(weights[name]))
+        for name, value in values.items()
+        if name not in sums
+    ]
+    return [*single, Term("total", float(values["total"]), 1.0)]
