@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from nst_jax.config import Config as Config
+    from nst_jax.config import ControlConfig as ControlConfig
     from nst_jax.config import InputConfig as InputConfig
     from nst_jax.config import NetworkConfig as NetworkConfig
     from nst_jax.config import ObjectiveConfig as ObjectiveConfig
@@ -30,6 +31,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "Config": ("nst_jax.config", "Config"),
+    "ControlConfig": ("nst_jax.config", "ControlConfig"),
     "InputConfig": ("nst_jax.config", "InputConfig"),
     "NetworkConfig": ("nst_jax.config", "NetworkConfig"),
     "ObjectiveConfig": ("nst_jax.config", "ObjectiveConfig"),
@@ -45,6 +47,7 @@ _HOMES = {
 
 __all__ = [
     "Config",
+    "ControlConfig",
     "InputConfig",
     "NetworkConfig",
     "ObjectiveConfig",

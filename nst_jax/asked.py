@@ -26,6 +26,9 @@ class ShowConfig:
     """What is shown."""
 
     image: str = setting("", "The picture that is looked at.", file="read")
+    pictures: tuple[str, ...] = setting(
+        (), "The pictures that are compared; they may stand alone, first.", file="read"
+    )
     layers: tuple[str, ...] = setting(
         (), "Layers, such as relu1_1,conv3_1; Keras' names do as well."
     )
@@ -136,7 +139,8 @@ def _sources(request: flags.Request) -> list[str]:
     """Every file that is read and is there."""
     config = request.config
     named = (config.inputs.content, *config.inputs.style, config.network.weights)
-    read = (*named, own(request).image, *request.sources)
+    mine = own(request)
+    read = (*named, mine.image, *mine.pictures, *request.sources)
     return [path for path in read if path and os.path.exists(path)]
 
 

@@ -23,7 +23,12 @@ STYLE_LOSSES = ("gram", "mean_std", "covariance", "wasserstein")
 class InputConfig:
     """What goes in, and at which size."""
 
-    content: str = setting("", "Picture whose scene is kept (a photo).", file="read")
+    content: str = setting(
+        "",
+        "Picture whose scene is kept (a photo). For a texture, --content_weight=0"
+        " --init=noise, it may be left out: the first style has the shape.",
+        file="read",
+    )
     style: tuple[str, ...] = setting(
         (), "Picture whose style is taken, or several with commas between.", file="read"
     )
@@ -127,7 +132,8 @@ class ControlConfig:
     )
     fill: str = setting(
         "",
-        "Mask of what is repainted; pixels outside stay exactly as they are.",
+        "Mask of what is repainted; pixels outside stay exactly as they are. A style"
+        " that is the content's own file is looked at outside only.",
         file="read",
     )
     color: Literal[
@@ -145,7 +151,9 @@ class ControlConfig:
     )
     color_when: Literal["before", "after"] = setting("before", "See --color.")
     wrap: Literal["none", "x", "y", "xy"] = setting(
-        "none", "Directions in which the result tiles without a seam."
+        "none",
+        "Directions in which the result tiles without a seam; its size in them becomes"
+        " a multiple of the deepest layer's stride, 16 for relu5_1.",
     )
 
     def __post_init__(self) -> None:
@@ -473,6 +481,27 @@ class Config:
                 f"got {shares}"
             )
         self._check_terms()
+
+    def used_layers(self) -> tuple[str, ...]:
+        """The names of all layers that are looked at."""
+        goal, network = self.objective, self.network.network
+        entries = (goal.content_layers, goal.style_layers)
+        return tuple(n for each in entries for n in layers.weighted(each, network))
+
+    def tiling(self) -> tuple[int, int]:
+        """What rows and columns of the result are multiples of.
+
+        Where it wraps each pool must meet whole windows; else any size will do.
+        """
+        step = layers.stride(self.used_layers(), self.network.network)
+        wrap = self.control.wrap
+        return step if "y" in wrap else 1, step if "x" in wrap else 1
+
+    def is_texture(self) -> bool:
+        """Whether only the style is looked at: then the content may be left out."""
+        goal = self.objective
+        weights = (goal.content_weight, goal.laplacian_weight)
+        return not any(weights) and self.inputs.init not in ("content", "blend")
 
     def _check_terms(self) -> None:
         """Layers are known ones, and something is left to minimise."""

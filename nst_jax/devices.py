@@ -95,9 +95,9 @@ def _compilations() -> list[float]:
     """The duration of each, growing; JAX tells whoever has registered."""
     found: list[float] = []
 
-    def listen(event: str, seconds: float, **_: str | int) -> None:
+    def listen(event: str, duration_secs: float, **_: str | int) -> None:
         if event.endswith("backend_compile_duration"):
-            found.append(seconds)
+            found.append(duration_secs)
 
     jax.monitoring.register_event_duration_secs_listener(listen)
     return found

@@ -306,7 +306,9 @@ def _flagged(made: Callable[[], Any], names: Collection[str] = _SETTINGS) -> Any
 def _require(needed: Mapping[str, str], config: Config, own: Any) -> None:
     there = {field.name: value for field, value in flagfile.settings(config)}
     there |= vars(own) if own else {}
+    spared = {"content"} if config.is_texture() else set()
     missing = [name for name in needed if not _is_given(there[name])]
+    missing = [name for name in missing if name not in spared]
     if missing:
         names = " and ".join(f"--{name}" for name in missing)
         flags = " ".join(f"--{name}={word}" for name, word in needed.items())

@@ -5,7 +5,7 @@ transparent is laid on white before the network sees it, whatever it is for.
 """
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -13,7 +13,7 @@ import numpy as np
 from jaxtyping import Float32
 
 from nst_jax import images, layers, scales
-from nst_jax.config import FIRST_IMAGES, Config, InputConfig
+from nst_jax.config import FIRST_IMAGES, Config, ControlConfig, InputConfig
 from nst_jax.errors import RequestError
 from nst_jax.images import fitting, labels, sampling
 from nst_jax.pictures import Pictures, averaged
@@ -91,21 +91,34 @@ def read(config: Config) -> Inputs:
         files[role] = f"{Path(path).name} sha256 {picture.sha256}"
         return picture
 
-    content = opened("content", settings.content)
-    shape = fitting.content_shape(content.pixels.shape[:2], _rules(config))
-    styles = tuple(
-        images.on_white(opened(_numbered("style", index, len(settings.style)), path))
+    content = opened("content", settings.content) if settings.content else None
+    if content:  # too small is answered before the styles are read
+        fitting.content_shape(content.pixels.shape[:2], _rules(config))
+    painted = [
+        opened(_numbered("style", index, len(settings.style)), path)
         for index, path in enumerate(settings.style)
-    )
-    initial = _initial(settings, styles, opened)
+    ]
+    styles = tuple(images.on_white(each) for each in painted)
+    own = [content is not None and each.sha256 == content.sha256 for each in painted]
+    # Without a content its place, and so its shape, is the first style's.
+    content = content or images.Picture(styles[0], None, "")
     size = content.pixels.shape[:2]
+    shape = fitting.content_shape(size, _rules(config))
+    regions, style_regions, shares = _regions(config, size, styles, files)
+    fill = _weights("fill", config.control.fill, size, opened)
+    if fill is not None:
+        count = 1 if regions is None else regions.shape[-1]
+        style_regions = _intact(fill, style_regions, own, count)
     originals = Originals(
-        images.on_white(content),
+        # What stays as it is must not be laid on white, and be transparent as well.
+        content.pixels if _keeps(config.control) else images.on_white(content),
         styles,
-        initial,
-        *_regions(config, size, styles, files),
+        _initial(settings, styles, opened),
+        regions,
+        style_regions,
+        shares,
         protect=_weights("protect", config.control.protect, size, opened),
-        fill=_weights("fill", config.control.fill, size, opened),
+        fill=fill,
     )
     return Inputs(
         originals,
@@ -134,7 +147,7 @@ def shapes(inputs: Inputs, config: Config) -> tuple[Shape, ...]:
     rule = rules.rule if rules.size else "long"
     whole = sampling.measured(inputs.shape, rule if scales.parse(text) else "long")
     part = sampling.measured(inputs.shape, rule) / whole
-    made = [
+    exact = [
         images.working_size(
             inputs.originals.content.shape[:2],
             max(1, round(size * part)),
@@ -144,7 +157,9 @@ def shapes(inputs: Inputs, config: Config) -> tuple[Shape, ...]:
         )
         for size in scales.sizes(round(whole), text)[:-1]
     ]
-    return (*(shape for shape in made if min(shape) >= rules.least), inputs.shape)
+    made = [sampling.in_multiples(shape, rules.multiples) for shape in exact]
+    used = [shape for shape in made if min(shape) >= rules.least]
+    return (*(shape for shape in used if shape != inputs.shape), inputs.shape)
 
 
 def _at(originals: Originals, final: Shape, shape: Shape, config: Config) -> Pictures:
@@ -177,16 +192,10 @@ def _rules(config: Config) -> fitting.Rules:
         rounding=settings.size_rounding,
         enlarge=settings.enlarge,
         fit=settings.fit,
-        least=_least_side(config),
+        # Pixels that leave the deepest layer in use at least one position.
+        least=layers.least_side(config.used_layers(), config.network.network),
+        multiples=config.tiling(),
     )
-
-
-def _least_side(config: Config) -> int:
-    """Pixels that leave the deepest layer in use at least one position."""
-    network = config.network.network
-    entries = (config.objective.content_layers, config.objective.style_layers)
-    named = [layers.weighted(each, network) for each in entries]
-    return layers.least_side(tuple(name for each in named for name in each), network)
 
 
 def _for_each(
@@ -281,6 +290,39 @@ def _weights(role: str, path: str, content: Shape, opened: Open) -> Weights | No
         )
     labels.check_aspect(weights.shape, content, role, "the content")
     return weights
+
+
+def _intact(
+    fill: Weights, offered: tuple[Regions, ...], own: Sequence[bool], count: int
+) -> tuple[Regions, ...]:
+    """The styles' masks, those of the content's own file without what is filled.
+
+    Args:
+        fill: where the content is repainted.
+        offered: the masks of each style, or none.
+        own: which styles are the content.
+        count: how many regions there are.
+    """
+    if not any(own):
+        return offered
+    left = 1 - fill
+    if not left.any():
+        raise RequestError(
+            "fill must leave something of a content that is its own style, and is "
+            "white all over; paint black what is to be looked at"
+        )
+    whole = np.ones((*fill.shape, count), np.float32)
+    return tuple(
+        masks * averaged(left, masks.shape[:2])[..., None] if is_own else masks
+        for masks, is_own in zip(offered or (whole,) * len(own), own, strict=True)
+    )
+
+
+def _keeps(control: ControlConfig) -> bool:
+    """Whether a part of the content is to stay exactly as it is."""
+    return bool(control.fill) or (
+        bool(control.content_mask) and 0 in control.region_weights
+    )
 
 
 def _resized(

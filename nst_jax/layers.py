@@ -120,4 +120,13 @@ def least_side(names: tuple[str, ...], network: Network) -> int:
     >>> least_side(("relu1_1",), "vgg19"), least_side(("pool5",), "vgg19")
     (16, 32)
     """
-    return max((MIN_SIDE, *(layer.stride for layer in up_to(names, network))))
+    return max(MIN_SIDE, stride(names, network))
+
+
+def stride(names: tuple[str, ...], network: Network) -> int:
+    """How many image pixels apart the positions of the deepest layer are.
+
+    >>> stride(("relu1_1", "relu5_1"), "vgg19")
+    16
+    """
+    return max((1, *(layer.stride for layer in up_to(names, network))))

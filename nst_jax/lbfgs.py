@@ -24,7 +24,7 @@ _LEAST_CURVATURE = 1e-10
 class State(NamedTuple):
     """The last `m` pairs: how the image moved, and how the gradient turned."""
 
-    count: Int[Array, ""]  # updates so far
+    updates: Int[Array, ""]  # so far
     kept: Int[Array, ""]  # pairs so far; the next one replaces the oldest
     moves: Float[Array, "m h w 3"]
     turns: Float[Array, "m h w 3"]
@@ -53,7 +53,7 @@ def without_search(
     def init(image: Image) -> State:
         pairs = jnp.zeros((history, *image.shape), image.dtype)
         return State(
-            count=jnp.int32(0),
+            updates=jnp.int32(0),
             kept=jnp.int32(0),
             moves=pairs,
             turns=pairs,
@@ -68,9 +68,9 @@ def without_search(
     ) -> tuple[Image, State]:
         state = _remember(state, grad)
         shorter = jnp.minimum(1, 1 / (first_step * jnp.sum(jnp.abs(grad))))
-        length = rate * jnp.where(state.count == 0, shorter, 1)
+        length = rate * jnp.where(state.updates == 0, shorter, 1)
         move = -length * direction(state, grad)
-        return move, state._replace(count=state.count + 1, move=move, grad=grad)
+        return move, state._replace(updates=state.updates + 1, move=move, grad=grad)
 
     return optax.GradientTransformation(init, update)
 

@@ -7,7 +7,10 @@ from nst_jax import convolution
 
 
 def at_layer(
-    mask: Float[Array, "h w r"], stride: int, rounding: convolution.Rounding
+    mask: Float[Array, "h w r"],
+    stride: int,
+    rounding: convolution.Rounding,
+    wrap: convolution.Wrap = "none",
 ) -> Float[Array, "_ _ r"]:
     """The masks as weights of a layer's positions, the same size as its features.
 
@@ -22,15 +25,17 @@ def at_layer(
     while stride > 1:
         mask = convolution.pool(mask, kind="avg", rounding=rounding)
         stride //= 2
-    for axis in (0, 1):
-        mask = _softened(mask, axis)
+    for axis, name in enumerate("yx"):
+        mask = _softened(mask, axis, name in wrap)
     return mask
 
 
-def _softened(mask: Float[Array, "h w r"], axis: int) -> Float[Array, "h w r"]:
+def _softened(
+    mask: Float[Array, "h w r"], axis: int, wraps: bool
+) -> Float[Array, "h w r"]:
     """A quarter of each neighbour and half of itself along an axis."""
     count = mask.shape[axis]
     widths = [(1, 1) if place == axis else (0, 0) for place in range(3)]
-    lines = jnp.moveaxis(jnp.pad(mask, widths, "edge"), axis, 0)
+    lines = jnp.moveaxis(jnp.pad(mask, widths, "wrap" if wraps else "edge"), axis, 0)
     soft = 0.25 * lines[:count] + 0.5 * lines[1 : count + 1] + 0.25 * lines[2:]
     return jnp.moveaxis(soft, 0, axis)

@@ -31,7 +31,6 @@ from nst_jax.pictures import Pictures
 Picture = Float32[np.ndarray, "_ _ 3"]
 
 _features = jax.jit(vgg.features, static_argnames=("names", "forward"))
-_terms = jax.jit(objective.terms, static_argnums=0)
 
 
 class Term(NamedTuple):
@@ -166,9 +165,22 @@ def terms(
     image: Picture, pictures: Pictures, weights: Weights, config: Config
 ) -> LossTerms:
     """The weighted terms that a run would measure before its first step from there."""
-    how, problem = transfer.prepare(pictures, weights, config)
-    measured: LossTerms = jax.device_get(_terms(how, problem, jnp.asarray(image)))
-    return measured
+    here = pictures._replace(initial=image)
+    measured = next(
+        transfer.steps(
+            lambda shape: here,
+            [here.content.shape[:2]],
+            weights,
+            dataclasses.replace(
+                config, solve=dataclasses.replace(config.solve, steps=0)
+            ),
+            pace=lambda step: 1,
+            log_every=0,
+        )
+    )
+    if measured.terms is None:
+        raise ArithmeticError(f"the loss is not finite, but {measured.value}")
+    return measured.terms
 
 
 def named(found: LossTerms, config: Config) -> list[Term]:

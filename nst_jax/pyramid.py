@@ -15,6 +15,7 @@ from jaxtyping import Array, Float
 
 from nst_jax.arrays import Image
 from nst_jax.convolution import Wrap
+from nst_jax.images import sampling
 
 Filter = Literal["bicubic", "bilinear", "lanczos"]
 Enlarged = Float[Array, "_ _ 3"]
@@ -27,24 +28,31 @@ Distances = Float[np.ndarray, "taps n"]
 _SQUARES = ("nu", "sum_of_squares")
 
 
-def shapes(final: Shape, sizes: tuple[int, ...], least: int) -> tuple[Shape, ...]:
+def shapes(
+    final: Shape, sizes: tuple[int, ...], least: int, multiples: Shape = (1, 1)
+) -> tuple[Shape, ...]:
     """Rows and columns at each scale, the last of them `final`.
 
     Args:
         final: rows and columns of the result.
         sizes: the long side at each scale, rising.
         least: pixels that each side must have; scales with fewer are left out.
+        multiples: of which rows and columns are at the scales before the last.
 
     >>> shapes((384, 512), (20, 256, 512), 16)
     ((192, 256), (384, 512))
     """
     long = max(final)
-    smaller = [
+    exact = [
         (round(final[0] * size / long), round(final[1] * size / long))
         for size in sizes
         if size < long
     ]
-    return (*(shape for shape in smaller if min(shape) >= least), final)
+    made = [sampling.in_multiples(each, multiples) for each in exact]
+    return (
+        *(shape for shape in made if min(shape) >= least and shape != final),
+        final,
+    )
 
 
 @functools.partial(jax.jit, static_argnames=("shape", "filter", "wrap"))

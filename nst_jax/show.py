@@ -9,11 +9,21 @@ where it broke.
 import copy
 import dataclasses
 import difflib
+import itertools
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_jax import __version__, exhibits, flags, progress, start, usage
+from nst_jax import (
+    __version__,
+    comparison,
+    exhibits,
+    flagfile,
+    flags,
+    progress,
+    start,
+    usage,
+)
 from nst_jax.asked import ShowConfig
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
@@ -24,7 +34,8 @@ class Command(NamedTuple):
 
     `needed` are flags that must be there, with a word for the value of each; `own`
     are the fields of ShowConfig that it heeds; `shared` are the settings of a run
-    that its help names; `defaults` is where it differs from a run.
+    that its help names; `defaults` is where it differs from a run; `leading` is the
+    flag whose values may stand first, by themselves.
     """
 
     work: Callable[[flags.Request], int]
@@ -33,6 +44,7 @@ class Command(NamedTuple):
     own: tuple[str, ...]
     shared: tuple[str, ...]
     defaults: Mapping[str, Any]
+    leading: str = ""
 
 
 COMMANDS = {
@@ -89,6 +101,19 @@ COMMANDS = {
         ),
         defaults={},
     ),
+    "compare": Command(
+        comparison.compare,
+        "How near each picture is to the first, or to --content, and to --style: "
+        "SSIM, PSNR, LPIPS, and distances between features.",
+        needed={"pictures": "PICTURE,MORE"},
+        own=("pictures", "csv"),
+        shared=(
+            *("content", "style", "network", "weights", "size", "content_layers"),
+            *("style_layers", "pooling", "weights_source", "offline", "overwrite"),
+        ),
+        defaults={"size": 0},
+        leading="pictures",
+    ),
 }
 
 
@@ -104,7 +129,7 @@ def _main(argv: Sequence[str]) -> int:
         return 0
     command = _command(name)
     request = flags.parse(
-        rest,
+        _in_flags(rest, command.leading),
         read_settings=start.read_settings,
         program=flags.Program(
             command.needed, lambda: _help(name), ShowConfig, command.defaults
@@ -130,6 +155,14 @@ def _command(name: str) -> Command:
     raise RequestError(
         f"the first argument must be one of {', '.join(COMMANDS)}, got {name!r}{hint}"
     )
+
+
+def _in_flags(arguments: Sequence[str], leading: str) -> list[str]:
+    """The arguments, those before the first flag as the value of that flag."""
+    first = [*itertools.takewhile(lambda each: not each.startswith("-"), arguments)]
+    if not leading or not first:
+        return [*arguments]
+    return [f"--{leading}={flagfile.to_text(tuple(first))}", *arguments[len(first) :]]
 
 
 def _guarded(command: Command, request: flags.Request) -> int:
@@ -160,7 +193,10 @@ def _overview() -> str:
 
 def _help(name: str) -> str:
     command = COMMANDS[name]
-    needed = " ".join(f"--{flag}={word}" for flag, word in command.needed.items())
+    needed = " ".join(
+        word.replace(",", " ") if flag == command.leading else f"--{flag}={word}"
+        for flag, word in command.needed.items()
+    )
     return "\n".join(
         [
             _wrapped(command.about),

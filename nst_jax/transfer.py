@@ -36,6 +36,7 @@ from nst_jax.config import (
     OptimizerConfig,
 )
 from nst_jax.errors import RequestError
+from nst_jax.images import sampling
 from nst_jax.pictures import Pictures, resized
 
 # Anything with rows, columns and 3 channels; `_picture` says what is wrong with it.
@@ -101,9 +102,16 @@ def stylize(
             f"initial must have the content's shape {given.content.shape}, got "
             f"{given.initial.shape}"
         )
-    shape, least = given.content.shape[:2], _least_side(config)
+    rows, columns, _ = given.content.shape
+    shape, least, multiples = (rows, columns), _least_side(config), config.tiling()
+    if sampling.in_multiples(shape, multiples) != shape:
+        raise RequestError(
+            f"content must have rows and columns that are multiples of {multiples[0]} "
+            f"and {multiples[1]} to tile with wrap={config.control.wrap}, got {rows} "
+            f"and {columns}; resize it"
+        )
     sizes = scales.sizes(max(shape), config.solve.scales)
-    shapes = pyramid.shapes(shape, sizes, least)
+    shapes = pyramid.shapes(shape, sizes, least, multiples)
     for progress in steps(
         functools.partial(resized, given, least=least),
         shapes,
@@ -147,8 +155,8 @@ def steps(
             state = loop.init(_start(here, problem, config))
         else:
             wrap = config.control.wrap
-            old = image.shape[:2]
-            carried = pyramid.carry_state(state.opt_state, old, shape, wrap)
+            rows, columns, _ = image.shape
+            carried = pyramid.carry_state(state.opt_state, (rows, columns), shape, wrap)
             enlarged = pyramid.carry(image, shape, settings.scale_filter, wrap)
             if optimizers.box(config.optimizer) == "step":
                 enlarged = jnp.clip(enlarged, 0, 1)
@@ -235,13 +243,15 @@ def prepare(
     content = jnp.asarray(pictures.content)
     kept = _content_targets(*constants, content, how.content_layers, how.forward)
     kept |= objective.edges(how, content)
+    # Only the result tiles: round a style's borders lies no more of it.
+    flat = how.forward._replace(wrap="none")
     statistics = [
         _style_statistics(
             *constants,
             jnp.asarray(style),
-            _at_layers(masks_of_style, how.style_layers, how.forward),
+            _at_layers(masks_of_style, how.style_layers, flat),
             how.style_layers,
-            how.forward,
+            flat,
             how.gram_division,
             how.statistics,
         )
@@ -303,7 +313,7 @@ def _maps(
         protected = {name: 1 + extra * mask[..., 0] for name, mask in found.items()}
     free, emphasis = _free(pictures, settings), _emphasis(pictures, settings)
     return objective.Maps(
-        regions=_at_layers(pictures.regions, how.style_layers, how.forward),
+        regions=_at_layers(_painted(pictures), how.style_layers, how.forward),
         region_weights=jnp.asarray(emphasis / len(emphasis), jnp.float32),
         content=protected,
         fill=None
@@ -312,9 +322,18 @@ def _maps(
     )
 
 
-def _emphasis(
-    pictures: Pictures, settings: ControlConfig
-) -> Float32[np.ndarray, "r"]:
+def _painted(pictures: Pictures) -> Masks | None:
+    """Where each region has its style: with a fill only inside it.
+
+    What stays outside would else have to be made up for within.
+    """
+    if pictures.fill is None:
+        return pictures.regions
+    fill = pictures.fill[:, :, None]
+    return fill if pictures.regions is None else fill * pictures.regions
+
+
+def _emphasis(pictures: Pictures, settings: ControlConfig) -> Float32[np.ndarray, "r"]:
     """The weight of each region's style."""
     count = 1 if pictures.regions is None else pictures.regions.shape[2]
     weights = settings.region_weights
@@ -345,7 +364,9 @@ def _at_layers(
     rows = {layer.name: layer for layer in layers.table(forward.network)}
     mask = jnp.asarray(regions)
     return {
-        name: masks.at_layer(mask, rows[name].stride, forward.pool_rounding)
+        name: masks.at_layer(
+            mask, rows[name].stride, forward.pool_rounding, forward.wrap
+        )
         for name in names
     }
 
@@ -429,10 +450,7 @@ def first_image(
 
 def _least_side(config: Config) -> int:
     """Rows and columns that the deepest layer in use needs."""
-    goal, network = config.objective, config.network.network
-    entries = (goal.content_layers, goal.style_layers)
-    named = [layers.weighted(each, network) for each in entries]
-    return layers.least_side(tuple(name for each in named for name in each), network)
+    return layers.least_side(config.used_layers(), config.network.network)
 
 
 def _check_size(picture: np.ndarray, name: str, how: objective.Recipe) -> None:

@@ -13,6 +13,7 @@ import argparse
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import cast
 
 import jax
 import jax.numpy as jnp
@@ -30,9 +31,10 @@ SUFFIXES = {".jpg", ".jpeg", ".png", ".webp", ".tif", ".tiff", ".bmp"}
 
 def means(weights: Weights, pictures: Iterator[Image]) -> dict[str, np.ndarray]:
     """The mean of each filter after its ReLU, over all pictures' positions."""
-    rows = [row for row in layers.table(weights.network) if row.kind == "relu"]
+    network = cast(layers.Network, weights.network)
+    rows = [row for row in layers.table(network) if row.kind == "relu"]
     names = tuple(row.name for row in rows)
-    forward = vgg.Forward(network=weights.network)
+    forward = vgg.Forward(network=network)
 
     @jax.jit
     def sums(params: Params, preprocessing: Preprocessing, image: Image) -> object:
@@ -54,7 +56,7 @@ def rescaled(weights: Weights, averages: dict[str, np.ndarray]) -> canonical.Lay
     """The network whose filters have a mean of one; a silent filter stays as it is."""
     made: canonical.Layers = {}
     before = np.ones(3)
-    for row in canonical.convolutions(weights.network):
+    for row in canonical.convolutions(cast(layers.Network, weights.network)):
         mean = averages[row.name.replace("conv", "relu")]
         after = np.where(mean > 0, mean, 1.0)
         kernel, bias = (np.asarray(weights.params[row.name][k]) for k in ("kernel", "bias"))

@@ -300,7 +300,7 @@ def cs229(params, content, style, image):
     p, a, f = three(caffe_network(params, max_ceil), caffe, content, style, image)
 
     def loss(x, y):
-        return 1e-5 * torch.linalg.matrix_norm(positions(x) - positions(y)).square()
+        return 1e-5 * (positions(x) - positions(y)).square().sum()
 
     kept = 1e-5 * (f["relu4_2"] - p["relu4_2"]).square().sum()
     return (
@@ -336,7 +336,7 @@ def terms_and_gradient(name, params, content, style, image):
     total = sum(values) if tv is None else sum(values) + tv
     total.backward()
     numbers = [
-        {key: float(value) for key, value in part.items()}
+        {key: value.item() for key, value in part.items()}
         for part in (content_terms, style_terms)
     ]
-    return (*numbers, 0.0 if tv is None else float(tv)), point.grad.numpy()
+    return (*numbers, 0.0 if tv is None else tv.item()), point.grad.numpy()

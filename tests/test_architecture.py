@@ -12,12 +12,13 @@ ROOT = Path(nst_jax.__file__).parent
 # From the inside outwards: a room imports only rooms that stand before it.
 ORDER = [
     *("errors", "settings", "layers", "scales", "config", "disk", "images"),
-    *("pictures", "color", "arrays", "convolution", "vgg", "moments", "roots"),
-    *("losses", "masks", "targets", "objective", "lbfgs", "optimizers", "solve"),
-    *("devices", "pyramid", "transfer", "memory", "pretrained", "inputs"),
-    *("flagfile", "record", "metrics", "progress", "trail", "plots", "page", "report"),
-    *("preset", "citations", "usage", "flags", "words", "job", "start", "run"),
-    *("summary", "figures", "show"),
+    *("pictures", "color", "regions", "arrays", "convolution", "vgg", "lpips"),
+    *("moments", "roots", "losses", "masks", "targets", "objective", "balance"),
+    *("lbfgs", "optimizers", "solve", "devices", "pyramid", "transfer", "memory"),
+    *("pretrained", "quality", "inputs", "flagfile", "record", "metrics", "progress"),
+    *("trail", "page", "svg", "plots", "report", "preset", "citations", "usage"),
+    *("flags", "words", "job", "start", "run", "tables", "summary", "figures"),
+    *("asked", "probes", "exhibits", "comparison", "sweeps", "show"),
 ]
 # Packages that only some rooms may know.
 RESERVED = {
@@ -33,7 +34,7 @@ RESERVED = {
     "flax": {"vgg"},
     "optax": {"optimizers", "lbfgs", "pyramid"},
     "matplotlib": {"plots", "figures"},
-    "jax": set(ORDER[9:25]) | {"pretrained", "job", "trail", "words"},
+    "jax": set(ORDER[10:28]) | {"pretrained", "quality", "job", "probes"},
 }
 
 

@@ -8,7 +8,7 @@ import sys
 import numpy as np
 import pytest
 
-from nst_jax.pretrained import canonical, places
+from nst_jax.pretrained import canonical, perceptual, places
 from nst_jax.pretrained.__main__ import main
 from nst_jax.pretrained.known import KNOWN
 
@@ -75,13 +75,12 @@ def test_wrong_requests_get_one_line(npz, tmp_path, capsys):
     fails(["verify", "vgg19-x"], capsys, "vgg19-x")
 
 
-def test_list_names_every_network_and_its_licence(capsys):
+def test_list_names_everything_and_its_licence(capsys):
     assert main(["list"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert [line.split()[0] for line in lines] == list(KNOWN)
-    assert all(
-        row.licence in line for row, line in zip(KNOWN.values(), lines, strict=True)
-    )
+    origins = [*(row.origin for row in KNOWN.values()), perceptual.ORIGIN]
+    assert [line.split()[0] for line in lines] == [each.name for each in origins]
+    assert all(each.licence in line for each, line in zip(origins, lines, strict=True))
 
 
 def test_verify_sees_a_changed_file(tmp_path, monkeypatch, weights, capsys):

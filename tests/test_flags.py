@@ -12,7 +12,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from nst_jax import __version__, flagfile, flags, layers, usage
+from nst_jax import __version__, flagfile, flags, layers, preset, usage
 from nst_jax.config import (
     Config,
     InputConfig,
@@ -75,6 +75,12 @@ def sample(field):
         return (choice, choice)
     if field.name in ("content_layers", "style_layers"):
         return "conv3_1:0.25,pool2", ("conv3_1:0.25", "pool2")
+    if field.name == "style_loss":
+        return "covariance:2,gram", ("covariance:2", "gram")
+    if field.name == "scales":
+        return "128,256", "128,256"
+    if kind == tuple[int, ...]:
+        return "3,2", (3, 2)
     if get_origin(kind) is tuple:
         return ("0.5", (0.5,)) if get_args(kind)[0] is float else ("x, y", ("x", "y"))
     if kind is str:
@@ -89,7 +95,9 @@ def sample(field):
 def test_every_field_is_a_flag(field):
     text, value = sample(field)
     # Line search and schedules do not go together.
-    other = ["--optimizer=adam"] if field.name in ("schedule", "warmup_steps") else []
+    needs = dict.fromkeys(("schedule", "warmup_steps"), "--optimizer=adam")
+    needs["style_mask"] = "--content_mask=m.png"
+    other = [needs[field.name]] if field.name in needs else []
     config = config_of(f"--{field.name}={text}", *other)
     found = [
         getattr(group, field.name)
@@ -217,14 +225,16 @@ PRESET = "# A preset.\n--size=100\n--steps=7\n"
 
 
 @pytest.fixture
-def preset(monkeypatch):
-    monkeypatch.setattr(flagfile, "presets", lambda: {"fast": PRESET, "slow": "# S.\n"})
+def two_presets(monkeypatch):
+    texts = {"fast": PRESET, "slow": "# S.\n"}
+    rows = {name: preset.read(name, text) for name, text in texts.items()}
+    monkeypatch.setattr(preset, "every", lambda: rows)
 
 
 @pytest.mark.parametrize("base", ["--preset=fast", "--from=old.png"])
 @pytest.mark.parametrize("place", [0, 1, 2])
 @pytest.mark.parametrize("in_file", [False, True])
-@pytest.mark.usefixtures("preset")
+@pytest.mark.usefixtures("two_presets")
 def test_flags_override_the_base_wherever_they_stand(tmp_path, base, place, in_file):
     arguments = ["--size=50", "--seed=3"]
     line = write(tmp_path / "base.flags", base) if in_file else base
@@ -254,7 +264,7 @@ def test_from_is_read_from_the_path_that_is_named():
     assert request.given == {"output"}
 
 
-@pytest.mark.usefixtures("preset")
+@pytest.mark.usefixtures("two_presets")
 def test_two_bases_are_refused():
     message = refusal(*FILES, "--from=old.png", "--preset=fast")
     assert "--preset=fast" in message
@@ -400,7 +410,7 @@ def test_the_users_folder_has_a_short_name(tmp_path, monkeypatch):
         ("--tv_weight=x\ny", r"--tv_weight must be a number, got 'x\ny'"),
         ("--style_weights=1,x", "--style_weights must be a number, got 'x'"),
         ('--style="a', "--style must be entries with commas between"),
-        ("--fit=corp", "--fit must be one of keep, crop, got 'corp'"),
+        ("--fit=corp", "--fit must be one of keep, crop, stretch, width, got 'corp'"),
         ("--steps=-1", "--steps must be at least 0, got -1"),
         ("--tv_weight=nan", "--tv_weight must be at least 0, got nan"),
         ("--noise_ratio=1.1", "--noise_ratio must be 0 to 1, got 1.1"),

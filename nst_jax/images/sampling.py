@@ -59,6 +59,19 @@ def working_size(
     return made
 
 
+def in_multiples(shape: tuple[int, int], of: tuple[int, int]) -> tuple[int, int]:
+    """The shape with each side the nearest multiple above 0, halves up.
+
+    >>> in_multiples((341, 512), (16, 1))
+    (336, 512)
+    """
+    rows, columns = (
+        max(1, (2 * side + step) // (2 * step)) * step
+        for side, step in zip(shape, of, strict=True)
+    )
+    return rows, columns
+
+
 def measured(shape: tuple[int, int], rule: Rule) -> float:
     """The size of a shape as the rule measures it."""
     height, width = shape

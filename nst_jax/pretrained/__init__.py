@@ -15,11 +15,12 @@ import numpy as np
 from nst_jax.arrays import Preprocessing, Weights
 from nst_jax.errors import RequestError
 from nst_jax.layers import Network
-from nst_jax.pretrained import canonical, fetch, places
+from nst_jax.lpips import NETWORK, Perceptual
+from nst_jax.pretrained import canonical, fetch, perceptual, places
 from nst_jax.pretrained.convert import read
 from nst_jax.pretrained.known import DEFAULTS, INPUT_RANGES, KNOWN, Known, look_up
 
-__all__ = ["load", "stands_for", "to_fetch"]
+__all__ = ["load", "load_lpips", "stands_for", "to_fetch"]
 
 
 def _say(line: str) -> None:
@@ -73,6 +74,27 @@ def load(
             "preprocessing are as whoever converted it said"
         )
     return _weights(found)
+
+
+def load_lpips(
+    *,
+    source: fetch.Source = "auto",
+    offline: bool = False,
+    announce: Callable[[str], None] = _say,
+    quiet: bool = False,
+) -> Perceptual:
+    """The numbers of LPIPS over VGG16, fetched first if they are not on this machine.
+
+    Raises:
+        RequestError: they cannot be had, or are damaged.
+    """
+    source = "none" if offline else source
+    linear = perceptual.bring(source, announce, quiet=quiet)
+    network = fetch.fetch(KNOWN[NETWORK], source, announce, quiet=quiet)
+    return Perceptual(
+        _weights(_read(network)).params,
+        {name: jnp.asarray(each) for name, each in perceptual.read(linear).items()},
+    )
 
 
 def stands_for(network: Network, weights: str) -> str:

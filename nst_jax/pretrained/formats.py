@@ -78,7 +78,7 @@ def _reader(path: Path) -> Reader:
         return matlab.entries
     if start.startswith(b"PK\x03\x04"):
         return _npz if _is_npz(path) else torchfile.zip_entries
-    if start.startswith(numpyfile.STARTS):
+    if start.startswith(numpyfile.START):
         return numpyfile.entries
     if start.startswith(b"\x80\x02"):
         return torchfile.legacy_entries

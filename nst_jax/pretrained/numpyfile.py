@@ -18,10 +18,9 @@ from nst_jax.errors import RequestError
 from nst_jax.pretrained import pickles
 from nst_jax.pretrained.names import Entry
 
-# An empty dictionary comes first, by protocol 2 or 3.
-STARTS = (b"\x80\x02}", b"\x80\x03}")
+# Protocol 3, and an empty dictionary comes first.
+START = b"\x80\x03}"
 _FLOATS = ("f2", "f4", "f8")
-_DEEPEST = 16
 
 
 class _Held:
@@ -61,13 +60,19 @@ def entries(path: Path) -> Iterator[Mapping[str, Entry]]:
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream,
     ):
         tree = pickles.load(stream, _allowed())
-    yield dict(_arrays(tree, ()))
+    yield dict(_arrays(tree, (), set()))
 
 
-def _arrays(tree: Any, path: tuple[str, ...]) -> Iterator[tuple[str, Entry]]:
-    if isinstance(tree, dict) and len(path) < _DEEPEST:
+def _arrays(
+    tree: Any, path: tuple[str, ...], seen: set[int]
+) -> Iterator[tuple[str, Entry]]:
+    if isinstance(tree, dict):
+        # One that is met again may hold itself, and there would be no end.
+        if id(tree) in seen:
+            raise _damaged("a dictionary that is in several places")
+        seen.add(id(tree))
         for name, branch in tree.items():
-            yield from _arrays(branch, (*path, str(name)[:80]))
+            yield from _arrays(branch, (*path, str(name)[:80]), seen)
     elif isinstance(tree, _Held):
         yield "/".join(path), _entry(tree)
 

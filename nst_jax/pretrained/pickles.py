@@ -5,22 +5,21 @@ only those that build dictionaries, numbers and texts are allowed; then it is ru
 an unpickler that knows no other names than those it is given.
 """
 
+import io
 import mmap
 import pickle
 import pickletools
 from collections.abc import Callable, Mapping
-from typing import IO, Any
+from typing import IO, Any, cast
 
 from nst_jax.errors import RequestError
 
-_INSTRUCTIONS = frozenset(
-    """
+_INSTRUCTIONS = """
 PROTO GLOBAL REDUCE BUILD BINPERSID STOP MARK NONE NEWTRUE NEWFALSE
 EMPTY_TUPLE TUPLE TUPLE1 TUPLE2 TUPLE3 EMPTY_LIST APPEND APPENDS EMPTY_DICT SETITEM
 SETITEMS BINPUT LONG_BINPUT BINGET LONG_BINGET BININT BININT1 BININT2 LONG1 BINFLOAT
 BINUNICODE SHORT_BINSTRING BINSTRING SHORT_BINBYTES BINBYTES
-""".split()
-)
+"""
 
 
 class _Unpickler(pickle.Unpickler):
@@ -45,7 +44,7 @@ class _Unpickler(pickle.Unpickler):
 
 
 def load(
-    stream: IO[bytes] | mmap.mmap,
+    stream: io.BytesIO | mmap.mmap,
     names: Mapping[str, Any],
     persistent: Callable[[Any], Any] | None = None,
 ) -> Any:
@@ -60,9 +59,10 @@ def load(
     Raises:
         RequestError: it names or does something else; nothing of it was carried out.
     """
-    start = stream.tell()
-    for count, (opcode, argument, _) in enumerate(pickletools.genops(stream)):
-        if opcode.name not in _INSTRUCTIONS or (
+    start, known = stream.tell(), _INSTRUCTIONS.split()
+    program = pickletools.genops(cast(IO[bytes], stream))
+    for count, (opcode, argument, _) in enumerate(program):
+        if opcode.name not in known or (
             opcode.name == "GLOBAL" and argument not in names
         ):
             what = argument if opcode.name == "GLOBAL" else opcode.name

@@ -1,0 +1,246 @@
+"""Which optimiser, which rate, how many steps, which loss, which network?
+
+    python scripts/study.py --content=PHOTO --style=PAINTING --output=FOLDER
+
+Runs a grid of trials on one pair of pictures and leaves index.html, study.csv and a
+picture for each cell in the folder. What is there already is not computed again: after
+an interruption, or with more grids, the same command goes on. docs/study.md has what
+it found.
+"""
+
+import dataclasses
+import json
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, cast
+
+from studying import grids, store
+from studying.grids import StudyConfig, Trial
+from studying.store import Found
+from studying.watch import watch
+
+from nst_jax import disk, flagfile, flags, inputs, plots, progress, start, usage
+from nst_jax.config import Config
+from nst_jax.errors import RequestError
+
+if TYPE_CHECKING:
+    import jax
+    from studying import work
+
+_IDENTITY = "study.json"
+_KEPT_EVERY = 60.0  # seconds
+# Of a run's flags, those that a study has no use for.
+_FOREIGN = (
+    *("scales", "scale_steps", "scale_filter", "keep", "average_decay", "log_every"),
+    *("overwrite", "bit_depth", "quality", "no_metadata", "metrics", "report"),
+    *("preview", "preview_every", "save_every", "dry_run"),
+)
+# They say how much is done, not what: with others the folder's results still hold.
+_FREE = ("--steps=", "--log_every=", "--scales=", "--bit_depth=", "--quality=")
+
+
+class Folder(NamedTuple):
+    """Where everything lies."""
+
+    path: Path
+
+    def trial(self, trial: Trial) -> Path:
+        """The file with what the trial has found."""
+        return self.path / "trials" / f"{trial.key}.npz"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Does what the arguments ask for; the exit status."""
+    return start.answered(lambda: _main(argv))
+
+
+def _main(argv: Sequence[str]) -> int:
+    program = flags.Program(
+        {"content": "PHOTO", "style": "PAINTING", "output": "FOLDER"},
+        _help,
+        StudyConfig,
+    )
+    request = flags.parse(
+        _with_base(argv), read_settings=start.read_settings, program=program
+    )
+    if request.answer:
+        progress.say(request.answer)
+        return 0
+    for name in _FOREIGN:
+        if name in request.given:
+            raise RequestError(f"--{name} is not for a study; leave it out")
+    plots.check()
+    folder = _folder(request.config.output.output)
+    given = inputs.read(request.config)
+    start.prepare_jax(request.config.output.device)
+    return _run(request, folder, given)
+
+
+def _help() -> str:
+    rows = [usage.described(field) for field in dataclasses.fields(StudyConfig)]
+    return "\n".join(
+        [
+            f"{(__doc__ or '').strip()}\n",
+            *rows,
+            usage.entry("--size=N", "Long side of the pictures (default 256)."),
+            usage.entry(
+                "--steps=N", "Steps of losses, networks and pooling (default 250)."
+            ),
+            "\nEvery setting of a run is one here, but for those of its files and scales:",
+            "python -m nst_jax.run --help explains them. --preset=optimizer-study is the",
+            "start unless another is given.",
+        ]
+    )
+
+
+def _with_base(argv: Sequence[str]) -> list[str]:
+    """The arguments after the seed's settings, unless they name a start themselves."""
+    own = [each for chunk in flagfile.expand(argv) for each in chunk.arguments]
+    starts = any(each.startswith(("--from", "-from")) for each in own)
+    base = [] if starts else ["--preset=optimizer-study"]
+    return [*base, "--size=256", *argv]
+
+
+def _folder(name: str) -> Folder:
+    """The folder, if it can be one of a study."""
+    path = Path(name)
+    try:
+        path.mkdir(exist_ok=True)
+        (path / "trials").mkdir(exist_ok=True)
+        disk.probe(path)
+    except OSError as error:
+        raise RequestError(
+            f"--output must be a folder that can be written, got {name!r} "
+            f"({disk.reason(error)}); choose another"
+        ) from None
+    return Folder(path)
+
+
+def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
+    import jax
+    from studying import cells, sheet, work
+
+    from nst_jax import devices, job, quality
+
+    quality.check()
+    own = cast(StudyConfig, request.own)
+    device = devices.pick(request.config.output.device)
+    config = grids.settings(request.config, [("scales", "none")])
+    config = job.resolve(config, device)
+    quiet = config.output.quiet
+    _claim(folder, config, given)
+    found = grids.grids(config, own, request.given)
+    with jax.default_device(device), progress.interruptible() as stopped:
+        work.weights(config.network, config.inputs.seed)
+        turns = grids.turns(found)
+        tell = _watch(turns, folder, given.shape, quiet=quiet)
+        failed = _work(turns, config, device, folder, tell, stopped)
+        parts = cells.collect(found, folder.trial, config, device, failed)
+        pair = given.content, given.styles[0]
+        pages = sheet.write(folder.path, parts, config, *pair)
+    if not quiet:
+        for path in pages:
+            progress.say(str(path))
+    for label, fault in failed.items():
+        progress.warn(f"{label}: {fault}")
+    number = stopped()
+    if number:
+        progress.warn("interrupted; the same command goes on from here")
+        return 128 + number
+    return 1 if failed else 0
+
+
+def _claim(folder: Folder, config: Config, given: inputs.Inputs) -> None:
+    """Makes the folder that of these settings and pictures, or finds it so."""
+    rows = flagfile.lines(flagfile.dump(config, folders=False))
+    now = {name: text for name, _, text in (row.partition("=") for row in rows)}
+    now = {name: text for name, text in now.items() if f"{name}=" not in _FREE}
+    now |= given.files
+    path = folder.path / _IDENTITY
+    if not path.exists():
+        disk.write(path, json.dumps(now, indent=1).encode())
+        return
+    before = json.loads(path.read_text("utf-8"))
+    # A newer version may have more settings; their defaults change nothing.
+    for name in (name for name in now if name in before):
+        if before[name] != now[name]:
+            raise RequestError(
+                f"{str(folder.path)!r} holds a study of other settings: there {name} is "
+                f"{before[name]!r}, here {now[name]!r}; choose another folder"
+            )
+
+
+def _work(
+    turns: Sequence[tuple[Trial, int]],
+    config: Config,
+    device: "jax.Device",
+    folder: Folder,
+    tell: Callable[[Trial, Found], None],
+    stopped: Callable[[], int],
+) -> dict[str, str]:
+    """Computes what is missing; what broke, by trial."""
+    from nst_jax import words
+
+    loops: work.Loops = {}
+    failed: dict[str, str] = {}
+    for trial, mark in turns:
+        if stopped():
+            break
+        if trial.label in failed:
+            continue
+        try:
+            _go_on(trial, mark, config, device, loops, folder, tell, stopped)
+        # Whatever it is, the other trials can do without this one.
+        except Exception as error:
+            failed[trial.label] = words.fault(error)
+    return failed
+
+
+def _go_on(
+    trial: Trial,
+    mark: int,
+    config: Config,
+    device: "jax.Device",
+    loops: "work.Loops",
+    folder: Folder,
+    tell: Callable[[Trial, Found], None],
+    stopped: Callable[[], int],
+) -> None:
+    """Takes a trial up to a mark, unless it is there."""
+    from studying import work
+
+    path = folder.trial(trial)
+    found = store.read(path)
+    marks = tuple(each for each in trial.marks if each <= mark)
+    if found.is_done(marks):
+        return
+    ready = work.ready(trial, config, device, loops)
+    kept = time.monotonic()
+    for found in work.run(ready, found, marks, stopped):
+        tell(trial, found)
+        if found.step in marks or time.monotonic() - kept > _KEPT_EVERY:
+            store.write(path, found)
+            kept = time.monotonic()
+    store.write(path, found)
+
+
+def _watch(
+    turns: Sequence[tuple[Trial, int]],
+    folder: Folder,
+    shape: tuple[int, int],
+    *,
+    quiet: bool,
+) -> Callable[[Trial, Found], None]:
+    """What tells of the work that is left."""
+    weights, left = {}, {}
+    for trial in {trial.key: trial for trial, _ in turns}.values():
+        found = store.read(folder.trial(trial))
+        is_done = found.is_done(trial.marks)
+        left[trial.key] = 0 if is_done else trial.marks[-1] - found.step
+        weights[trial.key] = grids.pixels(trial, shape)
+    return watch(weights, left, quiet=quiet)
+
+
+if __name__ == "__main__":
+    start.enter(main)

@@ -1,0 +1,1 @@
+"""The parts of the study: scripts/study.py is its command."""

@@ -1,0 +1,281 @@
+"""The runs: a trial from where it stopped to its last mark.
+
+One loop is compiled for each optimiser, objective and shape: the learning rate is
+part of the optimiser's state and not of what is compiled.
+"""
+
+import dataclasses
+import functools
+import math
+import platform
+import time
+from collections.abc import Callable, Iterator
+from importlib import metadata
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from studying import grids
+from studying.grids import Trial
+from studying.store import Found
+
+from nst_jax import devices, inputs, job, objective, optimizers, pretrained, solve, transfer
+from nst_jax import progress as lines
+from nst_jax.arrays import Image, LossTerms, Weights
+from nst_jax.config import Config, NetworkConfig, OptimizerConfig
+from nst_jax.pictures import Pictures
+
+# They move by the rate times a direction that does not know the rate.
+_SCALABLE = ("adam", "rmsprop", "adagrad")
+_ROWS_A_DECADE = 20
+
+# (objective, optimiser, shape) -> what was compiled for it
+Loops = dict[Any, solve.Solver]
+
+
+class Ready(NamedTuple):
+    """A trial that can start: its settings, pictures, objective and loop."""
+
+    config: Config
+    pictures: Pictures
+    problem: objective.Problem
+    solver: solve.Solver
+    state: solve.State
+
+
+def ready(trial: Trial, base: Config, device: jax.Device, loops: Loops) -> Ready:
+    """The trial before its first step.
+
+    `base` are the study's settings, resolved for the device.
+    """
+    config = job.resolve(grids.settings(base, trial.changes), device)
+    pictures, how, problem, first = _made(config)
+    settings = config.optimizer
+    if settings.optimizer in _SCALABLE:
+        # Its rate is not compiled, so that another one compiles nothing.
+        settings = dataclasses.replace(settings, learning_rate=1.0)
+    key = (how, settings, first.shape)
+    if key not in loops:
+        terms = jax.jit(functools.partial(objective.terms, how))
+        loops[key] = solve.make(terms, optimizer(settings))
+    solver = loops[key]
+    if trial.is_unlike:
+        problem = _balanced(problem, solver.terms, first, config, base)
+    rate = jnp.float32(optimizers.learning_rate(config.optimizer))
+    opt_state = (rate, optimizers.make(settings).init(first))
+    return Ready(config, pictures, problem, solver, solver.init(first, opt_state))
+
+
+def optimizer(settings: OptimizerConfig) -> optimizers.Optimizer:
+    """The optimiser with the rate as the first part of its state.
+
+    Those that cannot be had so ignore that number: their rate is in the settings.
+    """
+    if settings.optimizer not in _SCALABLE:
+        plain = optimizers.make(settings)
+
+        def fixed(loss: optimizers.LossFn, image: Image, state: Any) -> optimizers.Step:
+            rate, inner = state
+            new = plain.step(loss, image, inner)
+            return new._replace(opt_state=(rate, new.opt_state))
+
+        return optimizers.Optimizer(_with_rate(plain, settings), fixed)
+
+    clips = optimizers.box(settings) == "step"
+    unit = optimizers.make(dataclasses.replace(settings, box="none"))
+
+    def step(loss: optimizers.LossFn, image: Image, state: Any) -> optimizers.Step:
+        rate, inner = state
+        new = unit.step(loss, image, inner)
+        moved = image + rate * (new.image - image)
+        if clips:
+            moved = jnp.clip(moved, 0, 1)
+        return new._replace(image=moved, opt_state=(rate, new.opt_state))
+
+    return optimizers.Optimizer(_with_rate(unit, settings), step)
+
+
+def _with_rate(
+    plain: optimizers.Optimizer, settings: OptimizerConfig
+) -> Callable[[Image], Any]:
+    def init(image: Image) -> Any:
+        return jnp.float32(optimizers.learning_rate(settings)), plain.init(image)
+
+    return init
+
+
+def run(
+    now: Ready, found: Found, marks: tuple[int, ...], stopped: Callable[[], int]
+) -> Iterator[Found]:
+    """Yields how far it has come at each row of the curves.
+
+    It ends at the last mark, at a fault, or where somebody wants to stop.
+    """
+    if found.step > 0 and not all(mark in found.images or mark > found.step for mark in marks):
+        found = Found()  # it went past a mark without a look
+    state = _restored(now.state, found)
+    started = time.perf_counter()
+    state, info = now.solver.chunk(now.problem, state, jnp.int32(0))
+    terms = jax.block_until_ready(now.solver.terms(now.problem, state.image))
+    compiling = found.compile_seconds + time.perf_counter() - started
+    clock = _clock(found)
+    if not found.rows:
+        found = found._replace(rows=((0.0, *clock, *_numbers(terms)),))
+    found = found._replace(compile_seconds=compiling, made=_made_with())
+    while not found.is_done(marks) and not stopped():
+        goal = _next_row(found.step, marks)
+        state, info, spent = _chunks(now, state, goal, stopped)
+        clock = (clock[0] + spent[0], clock[1] + spent[1])
+        found = _looked_at(now, found, state, bool(info.is_finite), clock, marks)
+        yield found
+
+
+def _made_with() -> dict[str, str]:
+    """What the times depend on."""
+    packages = {name: metadata.version(name) for name in ("jax", "jaxlib", "optax")}
+    device = devices.describe(devices.current())
+    return {"device": device, "python": platform.python_version(), **packages}
+
+
+def _chunks(
+    now: Ready, state: solve.State, goal: int, stopped: Callable[[], int]
+) -> tuple[solve.State, solve.Info, tuple[float, float]]:
+    """Steps up to a goal, and the seconds of them alone: by the wall and by the cores."""
+    pace = lines.pace(lambda step: goal - step)
+    wall, cores = time.perf_counter(), time.process_time()
+    while True:
+        step = int(state.step)
+        last = jnp.int32(min(goal, step + max(1, pace(step))))
+        state, info = now.solver.chunk(now.problem, state, last)
+        if not info.is_finite or int(state.step) >= goal or stopped():
+            jax.block_until_ready(state)
+            spent = time.perf_counter() - wall, time.process_time() - cores
+            return state, info, spent
+
+
+def _looked_at(
+    now: Ready,
+    found: Found,
+    state: solve.State,
+    is_finite: bool,
+    clock: tuple[float, float],
+    marks: tuple[int, ...],
+) -> Found:
+    """What is known after some steps more."""
+    step = int(state.step)
+    terms = now.solver.terms(now.problem, state.image)
+    is_good = is_finite and math.isfinite(float(terms.total))
+    rows, images = found.rows, found.images
+    if is_good:
+        rows = (*rows, (float(step), *clock, *_numbers(terms)))
+    if step in marks or not is_good:
+        image = state.image if is_good else state.good
+        images = {**images, step: _finished(now, state._replace(image=image))}
+    return found._replace(
+        step=step,
+        rows=rows,
+        images=images,
+        leaves=tuple(np.asarray(leaf) for leaf in jax.tree.leaves(state)),
+        fault="" if is_good else f"the loss stopped being finite after step {step}",
+    )
+
+
+def _finished(now: Ready, state: solve.State) -> np.ndarray:
+    progress = solve.Progress(int(state.step), state, 0.0, None, True)
+    return transfer.finish(progress, now.pictures, now.config).image
+
+
+def _restored(start: solve.State, found: Found) -> solve.State:
+    """The state where the trial stopped, or its start."""
+    if not found.leaves:
+        return start
+    leaves = [jnp.array(leaf, leaf.dtype) for leaf in found.leaves]
+    state: solve.State = jax.tree.unflatten(jax.tree.structure(start), leaves)
+    return state
+
+
+def _clock(found: Found) -> tuple[float, float]:
+    """Seconds so far, by the wall and by the cores."""
+    return (found.rows[-1][1], found.rows[-1][2]) if found.rows else (0.0, 0.0)
+
+
+def _numbers(terms: LossTerms) -> tuple[float, ...]:
+    """Total, content, style and total variation."""
+    content, style = sum(terms.content.values()), sum(terms.style.values())
+    return tuple(float(each) for each in (terms.total, content, style, terms.tv))
+
+
+def _next_row(step: int, marks: tuple[int, ...]) -> int:
+    """The next step that is measured: evenly spaced on a logarithmic axis."""
+    after = max(step + 1, round(step * 10 ** (1 / _ROWS_A_DECADE)))
+    return min([after, *(mark for mark in marks if mark > step)])
+
+
+def _made(
+    config: Config,
+) -> tuple[Pictures, objective.Recipe, objective.Problem, Image]:
+    """What a trial looks at, and its first image."""
+    pictures = transfer.coloured(inputs.read(config).final, config.control)
+    loaded = weights(config.network, config.inputs.seed)
+    how, problem = transfer.prepare(pictures, loaded, config)
+    given = pictures.initial
+    first = (
+        transfer.first_image(config.inputs, jnp.asarray(pictures.content), problem)
+        if given is None
+        else jnp.asarray(given)
+    )
+    return pictures, how, problem, first
+
+
+@functools.lru_cache(maxsize=4)
+def weights(settings: NetworkConfig, seed: int) -> Weights:
+    """The network's numbers, fetched once."""
+    return pretrained.load(
+        settings.network,
+        settings.weights,
+        source=settings.weights_source,
+        offline=settings.offline,
+        announce=lines.warn,
+        quiet=False,
+        seed=seed,
+    )
+
+
+def _balanced(
+    problem: objective.Problem,
+    terms: solve.ObjectiveFn,
+    first: Image,
+    config: Config,
+    base: Config,
+) -> objective.Problem:
+    """The problem with weights that make its terms as large as the study's.
+
+    The content's at a grey picture, for at the first image it may be zero; the
+    style's at the first image.
+    """
+    _, how, usual, start = _made(base)
+    goals = _sizes(jax.jit(functools.partial(objective.terms, how)), usual, start)
+    more = config.objective.style_weight / (base.objective.style_weight or 1.0)
+    content, style = _sizes(terms, problem, first)
+    factors = _ratio(goals[0], content), _ratio(more * goals[1], style)
+    old = problem.weights
+    return problem._replace(
+        weights=LossTerms(
+            {name: factors[0] * weight for name, weight in old.content.items()},
+            {name: factors[1] * weight for name, weight in old.style.items()},
+            old.tv,
+        )
+    )
+
+
+def _sizes(
+    terms: solve.ObjectiveFn, problem: objective.Problem, first: Image
+) -> tuple[float, float]:
+    """The content's term at a grey picture, the style's at the first image."""
+    grey = terms(problem, jnp.full_like(first, 0.5))
+    return _numbers(grey)[1], _numbers(terms(problem, first))[2]
+
+
+def _ratio(goal: float, size: float) -> float:
+    return goal / size if size > 0 and goal > 0 else 1.0
