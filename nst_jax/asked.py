@@ -15,6 +15,7 @@ from jaxtyping import Float32
 from nst_jax import disk, figures, flags, images, layers, progress
 from nst_jax.config import InputConfig
 from nst_jax.errors import RequestError
+from nst_jax.images import clusters
 from nst_jax.settings import check, setting
 
 Shape = tuple[int, ...]
@@ -34,6 +35,9 @@ class ShowConfig:
     )
     columns: int = setting(
         0, "Tiles side by side; 0 makes the sheet as square as it can be.", low=0
+    )
+    regions: int = setting(
+        3, "Regions to look for in both pictures.", low=2, high=clusters.MOST
     )
     csv: str = setting("", "The table as a CSV file.", file="written")
 

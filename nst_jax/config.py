@@ -288,14 +288,42 @@ class ObjectiveConfig:
         low=1,
         high=65536,
     )
+    balance: Literal["none", "range"] = setting(
+        "none",
+        "none: the weights as they are; range: content and style each measured against"
+        " how much of it these pictures have to lose, and weighed by --strength.",
+    )
+    strength: float = setting(
+        0.5,
+        "With --balance=range, how much style: 0 is the content, 1 as much style as the"
+        " objective gives.",
+        low=0,
+        high=1,
+    )
 
     def __post_init__(self) -> None:
         check(self)
+        self._check_balance()
         if not sum(self.style_weights) > 0:
             raise RequestError(
                 f"style_weights must have a positive sum, got {self.style_weights}"
             )
         self.style_losses()
+
+    def _check_balance(self) -> None:
+        if self.balance == "none":
+            if self.strength != 0.5:
+                raise RequestError(
+                    f"strength needs balance=range, got strength={self.strength} with "
+                    f"balance=none"
+                )
+            return
+        for name in ("content_weight", "style_weight"):
+            if not getattr(self, name):
+                raise RequestError(
+                    f"{name} must be above 0 with balance={self.balance}, got 0; to "
+                    f"leave one side out, strength=0 or strength=1"
+                )
 
     def style_losses(self) -> dict[str, float]:
         """The statistics that are the style, with their weights."""

@@ -5,43 +5,31 @@ transparent is laid on white before the network sees it, whatever it is for.
 """
 
 import os
-from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
 
-from nst_jax import images, layers, scales
-from nst_jax.config import FIRST_IMAGES, Config, ControlConfig, InputConfig
+from nst_jax import areas, images, layers, scales
+from nst_jax.areas import Areas, Open
+from nst_jax.config import FIRST_IMAGES, Config, InputConfig
 from nst_jax.errors import RequestError
-from nst_jax.images import fitting, labels, sampling
+from nst_jax.images import fitting, sampling
 from nst_jax.pictures import Pictures, averaged
 
 Shape = tuple[int, int]
 Pixels = Float32[np.ndarray, "h w 3"]
 Resized = Float32[np.ndarray, "_ _ 3"]
-Weights = Float32[np.ndarray, "_ _"]
-Regions = Float32[np.ndarray, "_ _ r"]
-Shares = tuple[tuple[float, ...], ...]
-# Opens the file that has a role: "content", "style 2".
-Open = Callable[[str, str], images.Picture]
-
-# In a mask less than this is black, and as much more white: JPEG files ripple.
-_NOISE = np.float32(16 / 255)
 
 
 class Originals(NamedTuple):
-    """What the files show, each at its own size; the rest is as in `Pictures`."""
+    """What the files show, each at its own size."""
 
     content: Resized
     styles: tuple[Resized, ...]
     initial: Resized | None
-    regions: Regions | None
-    style_regions: tuple[Regions, ...]
-    shares: Shares
-    protect: Weights | None
-    fill: Weights | None
+    areas: Areas
 
 
 class Inputs(NamedTuple):
@@ -95,31 +83,21 @@ def read(config: Config) -> Inputs:
     if content:  # too small is answered before the styles are read
         fitting.content_shape(content.pixels.shape[:2], _rules(config))
     painted = [
-        opened(_numbered("style", index, len(settings.style)), path)
+        opened(areas.numbered("style", index, len(settings.style)), path)
         for index, path in enumerate(settings.style)
     ]
     styles = tuple(images.on_white(each) for each in painted)
     own = [content is not None and each.sha256 == content.sha256 for each in painted]
     # Without a content its place, and so its shape, is the first style's.
     content = content or images.Picture(styles[0], None, "")
-    size = content.pixels.shape[:2]
-    shape = fitting.content_shape(size, _rules(config))
-    regions, style_regions, shares = _regions(config, size, styles, files)
-    fill = _weights("fill", config.control.fill, size, opened)
-    if fill is not None:
-        count = 1 if regions is None else regions.shape[-1]
-        style_regions = _intact(fill, style_regions, own, count)
-    originals = Originals(
-        # What stays as it is must not be laid on white, and be transparent as well.
-        content.pixels if _keeps(config.control) else images.on_white(content),
-        styles,
-        _initial(settings, styles, opened),
-        regions,
-        style_regions,
-        shares,
-        protect=_weights("protect", config.control.protect, size, opened),
-        fill=fill,
-    )
+    shape = fitting.content_shape(content.pixels.shape[:2], _rules(config))
+    initial = _initial(settings, styles, opened)
+    sizes = [each.shape[:2] for each in (content.pixels, *styles)]
+    found = areas.read(config, sizes[0], sizes[1:], own, opened, files)
+    # What stays as it is must not be laid on white, and be transparent as well.
+    is_kept = areas.keeps(config.control)
+    pixels = content.pixels if is_kept else images.on_white(content)
+    originals = Originals(pixels, styles, initial, found)
     return Inputs(
         originals,
         shape,
@@ -164,23 +142,25 @@ def shapes(inputs: Inputs, config: Config) -> tuple[Shape, ...]:
 
 def _at(originals: Originals, final: Shape, shape: Shape, config: Config) -> Pictures:
     settings, rules = config.inputs, _rules(config)
-    styles, style_regions = [], []
-    for index, scale in enumerate(_for_each(settings.style_scale, originals.styles)):
+    found, styles, style_regions = originals.areas, [], []
+    for index, scale in enumerate(
+        areas.for_each(settings.style_scale, len(originals.styles))
+    ):
         part = fitting.part(originals.styles[index], shape, rules)
         goal = fitting.style_shape(part.shape[:2], shape, final, scale, rules)
         styles.append(_resized(part, goal, settings))
-        if originals.style_regions:
-            mask = fitting.part(originals.style_regions[index], shape, rules)
+        if found.style_regions:
+            mask = fitting.part(found.style_regions[index], shape, rules)
             style_regions.append(averaged(mask, goal))
     return Pictures(
         content=_resized(originals.content, shape, settings),
         styles=tuple(styles),
         initial=_filling(originals.initial, shape, settings),
-        regions=_mask(originals.regions, shape),
+        regions=_mask(found.regions, shape),
         style_regions=tuple(style_regions),
-        shares=originals.shares,
-        protect=_mask(originals.protect, shape),
-        fill=_mask(originals.fill, shape),
+        shares=found.shares,
+        protect=_mask(found.protect, shape),
+        fill=_mask(found.fill, shape),
     )
 
 
@@ -198,17 +178,6 @@ def _rules(config: Config) -> fitting.Rules:
     )
 
 
-def _for_each(
-    values: tuple[float, ...], styles: tuple[Resized, ...]
-) -> tuple[float, ...]:
-    """A value for each style, from one for all or one each."""
-    return values * len(styles) if len(values) == 1 else values
-
-
-def _numbered(role: str, index: int, count: int) -> str:
-    return f"{role} {index + 1}" if count > 1 else role
-
-
 def _initial(
     settings: InputConfig, styles: tuple[Resized, ...], opened: Open
 ) -> Resized | None:
@@ -223,106 +192,6 @@ def _initial(
             f"{settings.init!r}, which does not exist"
         )
     return images.on_white(opened("init", settings.init))
-
-
-def _regions(
-    config: Config, content: Shape, styles: tuple[Resized, ...], files: dict[str, str]
-) -> tuple[Regions | None, tuple[Regions, ...], Shares]:
-    """The content's masks, the styles', and the share of each style in each region."""
-    control, weights = config.control, config.objective.style_weights
-    if not control.content_mask:
-        each = _for_each(weights, styles)
-        return None, (), tuple((share / sum(each),) for share in each)
-
-    def masks(role: str, paths: tuple[str, ...], picture: Shape) -> labels.Masks:
-        found = labels.read(paths, max_pixels=config.inputs.max_pixels)
-        whose = f"the {role.replace('_mask', '')}"
-        labels.check_aspect(found.values.shape[:2], picture, role, whose)
-        for index, digest in enumerate(found.digests):
-            files[_numbered(role, index, len(paths))] = digest
-        return found
-
-    wanted = masks("content_mask", control.content_mask, content)
-    _check_region_weights(control.region_weights, wanted.values.shape[-1])
-    offered = tuple(
-        masks(
-            _numbered("style_mask", index, len(styles)), paths, styles[index].shape[:2]
-        )
-        for index, paths in enumerate(_by_style(control.style_mask, len(styles)))
-    )
-    given, shares = labels.pair(wanted, offered, len(styles), weights)
-    return wanted.values, given, shares
-
-
-def _by_style(paths: tuple[str, ...], count: int) -> tuple[tuple[str, ...], ...]:
-    """The files with the masks of each style; none without any."""
-    if not paths or count == 1:
-        return (paths,) if paths else ()
-    if len(paths) != count:
-        raise RequestError(
-            f"style_mask must be one label image for each of the {count} styles, got "
-            f"{len(paths)}"
-        )
-    return tuple((path,) for path in paths)
-
-
-def _check_region_weights(weights: tuple[float, ...], count: int) -> None:
-    if len(weights) not in (1, count):
-        raise RequestError(
-            f"region_weights must have one value, or one for each of the {count} "
-            f"regions of content_mask, got {len(weights)}"
-        )
-
-
-def _weights(role: str, path: str, content: Shape, opened: Open) -> Weights | None:
-    """A mask of the content: 1 where a picture is white, 0 where black or clear."""
-    if not path:
-        return None
-    picture = opened(role, path)
-    weights = picture.pixels.mean(axis=-1)
-    if picture.alpha is not None:
-        weights = weights * picture.alpha
-    weights = np.clip((weights - _NOISE) / (1 - 2 * _NOISE), 0, 1)
-    if not weights.any():
-        raise RequestError(
-            f"{role} must be white somewhere, and {path!r} is black all over; paint "
-            "white what it is for"
-        )
-    labels.check_aspect(weights.shape, content, role, "the content")
-    return weights
-
-
-def _intact(
-    fill: Weights, offered: tuple[Regions, ...], own: Sequence[bool], count: int
-) -> tuple[Regions, ...]:
-    """The styles' masks, those of the content's own file without what is filled.
-
-    Args:
-        fill: where the content is repainted.
-        offered: the masks of each style, or none.
-        own: which styles are the content.
-        count: how many regions there are.
-    """
-    if not any(own):
-        return offered
-    left = 1 - fill
-    if not left.any():
-        raise RequestError(
-            "fill must leave something of a content that is its own style, and is "
-            "white all over; paint black what is to be looked at"
-        )
-    whole = np.ones((*fill.shape, count), np.float32)
-    return tuple(
-        masks * averaged(left, masks.shape[:2])[..., None] if is_own else masks
-        for masks, is_own in zip(offered or (whole,) * len(own), own, strict=True)
-    )
-
-
-def _keeps(control: ControlConfig) -> bool:
-    """Whether a part of the content is to stay exactly as it is."""
-    return bool(control.fill) or (
-        bool(control.content_mask) and 0 in control.region_weights
-    )
 
 
 def _resized(

@@ -4,7 +4,8 @@ Knows neither flags nor files; `exhibits` reads, draws and writes.
 """
 
 import dataclasses
-from collections.abc import Iterator, Mapping
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -29,6 +30,7 @@ from nst_jax.config import Config, ObjectiveConfig
 from nst_jax.pictures import Pictures
 
 Picture = Float32[np.ndarray, "_ _ 3"]
+Shape = tuple[int, int]
 
 _features = jax.jit(vgg.features, static_argnames=("names", "forward"))
 
@@ -44,23 +46,46 @@ class Term(NamedTuple):
 @contextmanager
 def network(config: Config) -> Iterator[tuple[Config, Weights]]:
     """The settings as they are on their device, and the weights, there."""
-    device = devices.pick(config.output.device)
-    config = job.resolve(config, device)
-    warning = devices.warning(device)
+    with networks(config.output.device) as settled:
+        yield settled(config)
+
+
+@contextmanager
+def networks(device: str) -> Iterator[Callable[[Config], tuple[Config, Weights]]]:
+    """A function that gives settings as they are on that device, and the weights.
+
+    Whatever is asked, each network is loaded once.
+    """
+    chosen = devices.pick(device)
+    loaded: dict[tuple[str, str, int], Weights] = {}
+    warning = devices.warning(chosen)
     if warning:
         progress.warn(warning)
+
+    def settled(config: Config) -> tuple[Config, Weights]:
+        config = job.resolve(config, chosen)
+        settings = config.network
+        seed = config.inputs.seed if settings.weights == "random" else 0
+        key = (settings.network, settings.weights, seed)
+        if key not in loaded:
+            loaded[key] = _loaded(config)
+        return config, loaded[key]
+
+    with jax.default_device(chosen):
+        yield settled
+
+
+def _loaded(config: Config) -> Weights:
     settings = config.network
-    with jax.default_device(device):
-        weights = pretrained.load(
-            settings.network,
-            settings.weights,
-            source=settings.weights_source,
-            offline=settings.offline,
-            announce=progress.warn,
-            quiet=config.output.quiet,
-            seed=config.inputs.seed,
-        )
-        yield config, weights
+    return pretrained.load(
+        settings.network,
+        settings.weights,
+        source=settings.weights_source,
+        offline=settings.offline,
+        announce=progress.warn,
+        quiet=config.output.quiet,
+        seed=config.inputs.seed,
+    )
 
 
 def features(
@@ -159,6 +184,32 @@ def _made(
         solve=dataclasses.replace(config.solve, steps=steps),
     )
     return transfer.stylize(image, image, weights, whole)
+
+
+def painted(
+    pictures: Mapping[Shape, Pictures],
+    weights: Weights,
+    config: Config,
+    stopped: Callable[[], object],
+) -> transfer.Result:
+    """The result of a run, or where it was when `stopped` became true.
+
+    `pictures` are those at each scale, from coarse to fine.
+    """
+    steps = transfer.steps(
+        pictures.__getitem__,
+        tuple(pictures),
+        weights,
+        config,
+        pace=progress.pace(lambda step: sys.maxsize),
+        log_every=0,
+    )
+    for now in steps:
+        last = now
+        if stopped():
+            break
+    rows, columns, _ = last.image.shape
+    return transfer.finish(last, pictures[rows, columns], config)
 
 
 def terms(

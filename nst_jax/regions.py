@@ -1,6 +1,6 @@
-"""Regions that two pictures have in common, found from their features.
+"""Regions that pictures have in common, found from their features.
 
-A proposal for masks: positions of both pictures are clustered together by what a
+A proposal for masks: positions of all pictures are clustered together by what a
 network sees there, so that sky meets sky without a word. NumPy only.
 """
 
@@ -15,7 +15,7 @@ from nst_jax.images.clusters import MOST
 
 Maps = Sequence[Float32[np.ndarray, "_ _ _"]]
 Points = Float32[np.ndarray, "n d"]
-Pair = Sequence[Float32[np.ndarray, "_ _"]]  # the points of either picture
+Each = Sequence[Float32[np.ndarray, "_ _"]]  # the points of each picture
 Labels = Int64[np.ndarray, "h w"]
 Centres = Float64[np.ndarray, "k d"]
 
@@ -37,11 +37,12 @@ def common(
     *,
     seed: int,
     position: float = 0.8,
-) -> tuple[Int64[np.ndarray, "h w"], Int64[np.ndarray, "_ _"]]:
-    """The region of each position in both pictures, at the size of the first maps.
+    further: Sequence[Maps] = (),
+) -> tuple[Int64[np.ndarray, "_ _"], ...]:
+    """The region of each position in all pictures, at the size of the first maps.
 
-    Regions are numbered from 0 and each is in both pictures; there may be fewer than
-    asked for, where a picture has nothing to answer the other's.
+    Regions are numbered from 0 and each is in the content and in a style; there may
+    be fewer than asked for, where a picture has nothing to answer the other's.
 
     Args:
         content: the content's features at several layers, finest first; relu4_1 and
@@ -50,13 +51,15 @@ def common(
         count: how many regions to look for, 2 to 8.
         seed: of the first centres.
         position: weight of where a position lies; a layer's features weigh 1.
+        further: the same layers of more styles.
     """
     if not 2 <= count <= MOST:
         raise RequestError(
             f"regions should be from 2 to {MOST}, got {count}; choose another number"
         )
-    points = _projected([_described(maps, position) for maps in (content, style)])
-    shapes = [maps[0].shape[:2] for maps in (content, style)]
+    pictures = (content, style, *further)
+    points = _projected([_described(maps, position) for maps in pictures])
+    shapes = [maps[0].shape[:2] for maps in pictures]
     generator = np.random.default_rng(seed)
     best: list[Labels] = []
     # Some clusters are of one picture only: look for more until enough are of both.
@@ -72,27 +75,46 @@ def common(
             "regions should be in both pictures, and no two such were found; ask for "
             "another number of regions, or paint masks by hand"
         )
-    return best[0], best[1]
+    return tuple(best)
 
 
 def _shared(
-    points: Pair,
+    points: Each,
     shapes: Sequence[tuple[int, ...]],
     centres: Centres,
     count: int,
 ) -> list[Labels]:
-    """Both pictures' labels by the centres that are in both, `count` at most."""
+    """All pictures' labels by the centres that content and a style share.
+
+    There are `count` of them at most.
+    """
     while True:
         found = [
             _cleaned(_assigned(each, centres).reshape(shape), len(centres))
             for each, shape in zip(points, shapes, strict=True)
         ]
         covered = [np.bincount(each.ravel(), minlength=len(centres)) for each in found]
-        shares = np.min([each / each.sum() for each in covered], axis=0)
+        first, *others = (each / each.sum() for each in covered)
+        shares = np.minimum(first, np.max(others, axis=0))
         enough = len(centres) <= count and shares.min() >= _LEAST_SHARE
         if enough or len(centres) == 1:
-            return found
+            rest = zip(points[1:], found[1:], others, strict=True)
+            return [found[0], *(_without_rest(*each, centres) for each in rest)]
         centres = np.delete(centres, shares.argmin(), axis=0)
+
+
+def _without_rest(
+    points: Points,
+    labels: Labels,
+    shares: Float64[np.ndarray, "k"],
+    centres: Centres,
+) -> Labels:
+    """A style's labels without those that are hardly in it, but in another style."""
+    there = np.flatnonzero(shares >= _LEAST_SHARE)
+    if len(there) == len(centres):
+        return labels
+    chosen = _assigned(points, centres[there]).reshape(labels.shape)
+    return there[_cleaned(chosen, len(there))]
 
 
 def label_image(
@@ -125,22 +147,22 @@ def _described(maps: Maps, position: float) -> Points:
     return joined.reshape(height * width, -1)
 
 
-def _projected(points: Pair) -> Pair:
-    """The points on the axes along which both pictures' points differ most."""
+def _projected(points: Each) -> Each:
+    """The points on the axes along which all pictures' points differ most."""
     second = np.mean([each.T @ each / len(each) for each in points], axis=0)
     _, axes = np.linalg.eigh(second)
     return [each @ axes[:, -_COMPONENTS:].astype(np.float32) for each in points]
 
 
-def _centres(points: Pair, count: int, generator: np.random.Generator) -> Centres:
-    """The best centres of several runs of k-means, both pictures counting alike."""
-    both = np.concatenate(points)
+def _centres(points: Each, count: int, generator: np.random.Generator) -> Centres:
+    """The best centres of several runs of k-means, all pictures counting alike."""
+    whole = np.concatenate(points)
     weight = np.concatenate([np.full(len(each), 1 / len(each)) for each in points])
     runs = [
-        _settled(both, weight, _first_centres(both, weight, count, generator))
+        _settled(whole, weight, _first_centres(whole, weight, count, generator))
         for _ in range(_RESTARTS)
     ]
-    spreads = [weight @ _distances(both, centres).min(1) for centres in runs]
+    spreads = [weight @ _distances(whole, centres).min(1) for centres in runs]
     return runs[int(np.argmin(spreads))]
 
 

@@ -9,6 +9,7 @@ where it broke.
 import copy
 import dataclasses
 import difflib
+import functools
 import itertools
 import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,9 +21,12 @@ from nst_jax import (
     exhibits,
     flagfile,
     flags,
+    matching,
     progress,
     start,
+    sweeps,
     usage,
+    variations,
 )
 from nst_jax.asked import ShowConfig
 from nst_jax.config import Config
@@ -35,7 +39,8 @@ class Command(NamedTuple):
     `needed` are flags that must be there, with a word for the value of each; `own`
     are the fields of ShowConfig that it heeds; `shared` are the settings of a run
     that its help names; `defaults` is where it differs from a run; `leading` is the
-    flag whose values may stand first, by themselves.
+    flag whose values may stand first, by themselves; `output` is what is written;
+    `sweep` is the work where settings have several values.
     """
 
     work: Callable[[flags.Request], int]
@@ -45,6 +50,10 @@ class Command(NamedTuple):
     shared: tuple[str, ...]
     defaults: Mapping[str, Any]
     leading: str = ""
+    output: str = "The figure, a .png file."
+    sweep: (
+        Callable[[Sequence[variations.Axis], Sequence[flags.Request]], int] | None
+    ) = None
 
 
 COMMANDS = {
@@ -114,6 +123,35 @@ COMMANDS = {
         defaults={"size": 0},
         leading="pictures",
     ),
+    "masks": Command(
+        matching.masks,
+        "Regions that a photo and paintings have in common, sky with sky, as pictures "
+        "for --content_mask and --style_mask that can be painted over.",
+        needed={"content": "PHOTO", "style": "PAINTING", "output": "FOLDER"},
+        own=("regions",),
+        shared=(
+            *("content", "style", "output", "network", "weights", "size", "seed"),
+            "overwrite",
+        ),
+        defaults={},
+        output="A folder, or what the names of the files begin with.",
+    ),
+    "sweep": Command(
+        sweeps.nothing_varied,
+        "A photo in variations, as a sheet of small pictures: up to three settings of "
+        "a run with several values each, as --style_weight=10,30,100 or "
+        "--style=A.jpg,B.jpg. The first goes along the columns, the second along the "
+        "rows.",
+        needed={"content": "PHOTO", "style": "PAINTING", "output": "FIGURE.png"},
+        own=(),
+        shared=(
+            *("preset", "content", "style", "output", "network", "weights", "size"),
+            *("steps", "content_weight", "style_weight", "tv_weight", "style_scale"),
+            *("color", "init", "optimizer", "learning_rate", "pooling", "overwrite"),
+        ),
+        defaults={"size": 192, "steps": 60},
+        sweep=sweeps.sweep,
+    ),
 }
 
 
@@ -128,13 +166,18 @@ def _main(argv: Sequence[str]) -> int:
         progress.say(_overview())
         return 0
     command = _command(name)
-    request = flags.parse(
-        _in_flags(rest, command.leading),
-        read_settings=start.read_settings,
-        program=flags.Program(
-            command.needed, lambda: _help(name), ShowConfig, command.defaults
-        ),
+    program = flags.Program(
+        command.needed, lambda: _help(name), ShowConfig, command.defaults
     )
+    read = functools.partial(
+        flags.parse, read_settings=start.read_settings, program=program
+    )
+    if command.sweep:
+        plain, axes = variations.split(rest, command.defaults)
+    else:
+        plain, axes = _in_flags(rest, command.leading), []
+    first, *others = variations.arguments(plain, axes)
+    request = read(first)
     if request.answer:
         progress.say(request.answer)
         return 0
@@ -144,7 +187,10 @@ def _main(argv: Sequence[str]) -> int:
                 f"--{field.name} is not for {name}: leave it out; show {name} --help "
                 "lists the flags"
             )
-    return _guarded(command, request)
+    if not (command.sweep and axes):
+        return _guarded(functools.partial(command.work, request))
+    requests = [request, *map(read, others)]
+    return _guarded(functools.partial(command.sweep, axes, requests))
 
 
 def _command(name: str) -> Command:
@@ -165,10 +211,10 @@ def _in_flags(arguments: Sequence[str], leading: str) -> list[str]:
     return [f"--{leading}={flagfile.to_text(tuple(first))}", *arguments[len(first) :]]
 
 
-def _guarded(command: Command, request: flags.Request) -> int:
+def _guarded(work: Callable[[], int]) -> int:
     """The status of the work, 1 where it broke."""
     try:
-        return command.work(request)
+        return work()
     except RequestError:
         raise
     # Whatever it is, it is told as a run tells it.
@@ -201,7 +247,7 @@ def _help(name: str) -> str:
         [
             _wrapped(command.about),
             "",
-            f"python -m nst_jax.show {name} {needed} [FLAGS]",
+            _wrapped(f"python -m nst_jax.show {name} {needed} [FLAGS]"),
             "",
             *_rows(command),
             "",
@@ -219,7 +265,10 @@ def _rows(command: Command) -> Iterator[str]:
     known = {**flags.settings(Config), **own}
     for name in (*command.own, *command.shared):
         if name == "output":
-            yield usage.entry("--output=FILE", "The figure, a .png file.")
+            yield usage.entry("--output=FILE", command.output)
+            continue
+        if name in usage.NOT_SETTINGS:
+            yield usage.entry(f"--{name}=NAME", usage.NOT_SETTINGS[name])
             continue
         field = copy.copy(known[name])
         field.default = command.defaults.get(name, field.default)

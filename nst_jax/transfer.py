@@ -15,6 +15,7 @@ import numpy as np
 from jaxtyping import Float, Float32
 
 from nst_jax import (
+    balance,
     color,
     devices,
     layers,
@@ -150,6 +151,8 @@ def steps(
     for shape, (first, last) in zip(shapes, turns, strict=True):
         here = coloured(pictures(shape), config.control)
         how, problem = prepare(here, weights, config)
+        if config.objective.balance == "range":
+            problem = _balanced(how, problem, here, config)
         loop = solver(how, config.optimizer, settings.keep, settings.average_decay)
         if image is None or state is None:
             state = loop.init(_start(here, problem, config))
@@ -409,6 +412,22 @@ def _solver(
 def _objective(how: objective.Recipe) -> solve.ObjectiveFn:
     """The compiled terms, which all optimisers share."""
     return jax.jit(functools.partial(objective.terms, how))
+
+
+def _balanced(
+    how: objective.Recipe, problem: objective.Problem, here: Pictures, config: Config
+) -> objective.Problem:
+    """The problem with weights for these pictures and the strength that is asked."""
+    content = jnp.asarray(here.content)
+    shares = _shares(here, config).mean(axis=1)
+    disorder = balance.disorder(here.styles, shares, here.content.shape[:2])
+    return balance.balanced(
+        _objective(how),
+        problem,
+        content,
+        jnp.asarray(disorder),
+        config.objective.strength,
+    )
 
 
 def _start(here: Pictures, problem: objective.Problem, config: Config) -> Image:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from drawing import glass, painting, portrait, scene
 from drawing.noise import Floats, smoothstep
-from drawing.raster import Camera, render
+from drawing.raster import render
 from PIL import Image
 from scipy import ndimage
 
@@ -82,17 +82,14 @@ def save(picture: Floats, path: Path) -> None:
 def town_regions() -> Floats:
     """Water, town and sky of examples/content.jpg, as a picture of labels."""
     building, _, _ = np.random.default_rng(_SCENE_SEED).spawn(3)
-    w, h = scene.SIZE
-    # The camera of scene.draw, at the picture's own size.
-    focal, horizon = scene._FOCAL * w, round(scene._HORIZON * h)
-    camera = Camera((h, w), focal, horizon, scene._EYE)
+    camera = scene.viewpoint(0.5)  # drawn twice as large as that: the picture's size
     world = scene.build(building, 1.0)
     buffer = render(world.faces, world.leaves, camera)
     solid = buffer.number >= 0
     depth = 1 / np.where(solid, buffer.nearness, 1 / 900)
-    above = scene._EYE + camera.rays()[..., 1] * depth > 0
+    above = camera.eye + camera.rays()[..., 1] * depth > 0
     labels = np.where(solid & above, 1, 0)
-    labels[:horizon][labels[:horizon] == 0] = 2
+    labels[: camera.horizon][labels[: camera.horizon] == 0] = 2
     colours = np.array((_WATER, _TOWN, _SKY), np.float32) / 255
     return colours[commonest(labels, 3)][::2, ::2]
 
@@ -108,12 +105,12 @@ def commonest(labels: Any, count: int) -> Any:
 
 def style_regions() -> Floats:
     """Of examples/style.jpg: its suns for the town, deep blue for water, the rest."""
-    picture = Image.open(_ROOT / "examples" / "style.jpg").convert("L")
-    light = ndimage.gaussian_filter(np.asarray(picture, np.float32) / 255, 9)
+    grey = Image.open(_ROOT / "examples" / "style.jpg").convert("L")
+    light = ndimage.gaussian_filter(np.asarray(grey, np.float32) / 255, 9)
     h, w = light.shape
     labels = np.where(light > np.quantile(light, 0.42), 2, 0)
     y, x = np.mgrid[:h, :w]
-    for column, row, radius, turn in painting._VORTICES[:5]:
+    for column, row, radius, turn in painting.VORTICES[:5]:
         near = np.hypot(x - column * w, y - row * h) < 0.5 * abs(turn) * radius * w
         labels[near] = 1
     colours = np.array((_WATER, _TOWN, _SKY), np.float32) / 255

@@ -87,9 +87,9 @@ def _help() -> str:
             usage.entry(
                 "--steps=N", "Steps of losses, networks and pooling (default 250)."
             ),
-            "\nEvery setting of a run is one here, but for those of its files and scales:",
-            "python -m nst_jax.run --help explains them. --preset=optimizer-study is the",
-            "start unless another is given.",
+            "\nEvery setting of a run is one here, but for those of its files and",
+            "scales: python -m nst_jax.run --help explains them. The start is",
+            "--preset=optimizer-study, unless another is given.",
         ]
     )
 
@@ -133,7 +133,7 @@ def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
     found = grids.grids(config, own, request.given)
     with jax.default_device(device), progress.interruptible() as stopped:
         work.weights(config.network, config.inputs.seed)
-        turns = grids.turns(found)
+        turns = grids.turns(found) if own.compute else []
         tell = _watch(turns, folder, given.shape, quiet=quiet)
         failed = _work(turns, config, device, folder, tell, stopped)
         parts = cells.collect(found, folder.trial, config, device, failed)
@@ -142,8 +142,8 @@ def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
     if not quiet:
         for path in pages:
             progress.say(str(path))
-    for label, fault in failed.items():
-        progress.warn(f"{label}: {fault}")
+    for label, fault in sheet.faults(parts):
+        progress.warn(f"{label} failed: {fault}")
     number = stopped()
     if number:
         progress.warn("interrupted; the same command goes on from here")
@@ -161,13 +161,19 @@ def _claim(folder: Folder, config: Config, given: inputs.Inputs) -> None:
     if not path.exists():
         disk.write(path, json.dumps(now, indent=1).encode())
         return
-    before = json.loads(path.read_text("utf-8"))
+    try:
+        before = dict(json.loads(path.read_bytes()))
+    except (OSError, ValueError) as error:
+        raise RequestError(
+            f"{str(path)!r} must say what the study of that folder is, and cannot be "
+            f"read ({disk.reason(error)}); choose another folder"
+        ) from None
     # A newer version may have more settings; their defaults change nothing.
     for name in (name for name in now if name in before):
         if before[name] != now[name]:
             raise RequestError(
-                f"{str(folder.path)!r} holds a study of other settings: there {name} is "
-                f"{before[name]!r}, here {now[name]!r}; choose another folder"
+                f"{str(folder.path)!r} holds a study of other settings: there {name} "
+                f"is {before[name]!r}, here {now[name]!r}; choose another folder"
             )
 
 
@@ -191,6 +197,8 @@ def _work(
             continue
         try:
             _go_on(trial, mark, config, device, loops, folder, tell, stopped)
+        except RequestError as error:
+            failed[trial.label] = str(error)
         # Whatever it is, the other trials can do without this one.
         except Exception as error:
             failed[trial.label] = words.fault(error)
@@ -217,12 +225,12 @@ def _go_on(
         return
     ready = work.ready(trial, config, device, loops)
     kept = time.monotonic()
-    for found in work.run(ready, found, marks, stopped):
-        tell(trial, found)
-        if found.step in marks or time.monotonic() - kept > _KEPT_EVERY:
-            store.write(path, found)
+    for now in work.run(ready, found, marks, stopped):
+        tell(trial, now)
+        is_last = bool(stopped()) or now.is_done(marks)
+        if is_last or time.monotonic() - kept > _KEPT_EVERY:
+            store.write(path, now)
             kept = time.monotonic()
-    store.write(path, found)
 
 
 def _watch(
@@ -233,13 +241,13 @@ def _watch(
     quiet: bool,
 ) -> Callable[[Trial, Found], None]:
     """What tells of the work that is left."""
-    weights, left = {}, {}
+    costs, left = {}, {}
     for trial in {trial.key: trial for trial, _ in turns}.values():
         found = store.read(folder.trial(trial))
         is_done = found.is_done(trial.marks)
         left[trial.key] = 0 if is_done else trial.marks[-1] - found.step
-        weights[trial.key] = grids.pixels(trial, shape)
-    return watch(weights, left, quiet=quiet)
+        costs[trial.key] = grids.cost(trial, shape)
+    return watch(costs, left, quiet=quiet)
 
 
 if __name__ == "__main__":

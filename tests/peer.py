@@ -152,9 +152,7 @@ def neural_style(params, content, style, image):
     windows = F.unfold(x.transpose(0, 1), 2)  # the pixel, right, below, across
     right, below = windows[:, 1] - windows[:, 0], windows[:, 2] - windows[:, 0]
     tv = 1e-3 * 0.5 * (right.pow(2) + below.pow(2)).sum()
-    found = styles(
-        FIVE, f, a, lambda x, y: 100 * F.mse_loss(elements(x), elements(y))
-    )
+    found = styles(FIVE, f, a, lambda x, y: 100 * F.mse_loss(elements(x), elements(y)))
     return {"relu4_2": kept}, found, tv
 
 
@@ -162,9 +160,7 @@ def neural_style_pt(params, content, style, image):
     network = caffe_network(params, max_floor)
     p, a, f = three(network, caffe, content, style, image)
     kept = 5 * F.mse_loss(f["relu4_2"], p["relu4_2"])
-    found = styles(
-        FIVE, f, a, lambda x, y: 100 * F.mse_loss(elements(x), elements(y))
-    )
+    found = styles(FIVE, f, a, lambda x, y: 100 * F.mse_loss(elements(x), elements(y)))
     return {"relu4_2": kept}, found, 1e-3 * l1_variation(caffe(image))
 
 
@@ -181,6 +177,36 @@ def _crowson(params, content, style, image, content_loss, style_loss):
     return {"relu4_2": 0.015 * content_loss(f["relu4_2"], p["relu4_2"])}, found
 
 
+class Root(torch.autograd.Function):
+    """The program's square root: twelve Newton-Schulz iterations.
+
+    Its slope solves X Z + Z X = the cotangent, by as many iterations, as if the root
+    Z had converged (Li, Xie, Wang and Gao, 2018, give the scheme).
+    """
+
+    @staticmethod
+    def forward(ctx, matrix):
+        norm, eye = matrix.norm(), torch.eye(len(matrix), dtype=matrix.dtype)
+        y, z = matrix / norm, eye
+        for _ in range(12):
+            t = (3 * eye - z @ y) / 2
+            y, z = y @ t, t @ z
+        root = y * norm.sqrt()
+        ctx.save_for_backward(root)
+        return root
+
+    @staticmethod
+    def backward(ctx, cotangent):
+        (root,) = ctx.saved_tensors
+        norm, eye = root.norm(), torch.eye(len(root), dtype=root.dtype)
+        a, q = root / norm, cotangent / norm
+        for _ in range(12):
+            turn = 3 * eye - a @ a
+            q = (q @ turn - a.t() @ (a.t() @ q - q @ a)) / 2
+            a = a @ turn / 2
+        return q / 2
+
+
 def crowsonkb(params, content, style, image):
     def statistics(x):
         flat = x.flatten(2)[0].double()
@@ -192,15 +218,15 @@ def crowsonkb(params, content, style, image):
     def distance(x, y):
         mean, cov = statistics(x)
         target_mean, target_cov = statistics(y)
-        values, vectors = torch.linalg.eigh(target_cov)
-        root = vectors * values.clamp(min=0).sqrt() @ vectors.t()
-        inner = torch.linalg.eigvalsh(root @ cov @ root).clamp(min=1e-16)
-        spread = cov.trace() + target_cov.trace() - 2 * inner.sqrt().sum()
-        return F.mse_loss(mean, target_mean) + spread / len(mean)
+        root = Root.apply(target_cov)
+        middle = Root.apply(root @ cov @ root)
+        spread = (cov + target_cov - 2 * middle).diagonal().mean()
+        return F.mse_loss(mean, target_mean) + spread
 
     both = _crowson(params, content, style, image, F.mse_loss, distance)
     x = F.pad(tensor(image), (1, 1, 1, 1), "replicate")
-    s1, s2 = x[..., 1:-1, 2:] - x[..., 1:-1, 1:-1], x[..., 2:, 1:-1] - x[..., 1:-1, 1:-1]
+    here = x[..., 1:-1, 1:-1]
+    s1, s2 = x[..., 1:-1, 2:] - here, x[..., 2:, 1:-1] - here
     s3, s4 = x[..., 1:, 1:] - x[..., :-1, :-1], x[..., 1:, :-1] - x[..., :-1, 1:]
     axes = (s1.pow(2).mean() + s2.pow(2).mean()) / 3
     return *both, 2 * 2 * (axes + (s3.pow(2).mean() + s4.pow(2).mean()) / 12)
@@ -216,7 +242,8 @@ def crowsonkb_2021(params, content, style, image):
 
     both = _crowson(params, content, style, image, scaled, distance)
     x = F.pad(tensor(image), (0, 1, 0, 1), "replicate")
-    across, down = x[..., :-1, 1:] - x[..., :-1, :-1], x[..., 1:, :-1] - x[..., :-1, :-1]
+    here = x[..., :-1, :-1]
+    across, down = x[..., :-1, 1:] - here, x[..., 1:, :-1] - here
     return *both, 2 * (across**2 + down**2).mean()
 
 

@@ -13,7 +13,6 @@ that order changes nothing here.
 from typing import NamedTuple
 
 import numpy as np
-import scipy.linalg
 
 from tests import oracles
 
@@ -71,7 +70,7 @@ class Terms(NamedTuple):
 
 
 def rows(features):
-    """F as the papers have it: one row for each filter, one column for each position."""
+    """F as the papers have it: a row for each filter, a column for each position."""
     return features.reshape(-1, features.shape[-1]).T
 
 
@@ -144,18 +143,33 @@ _CROWSON = Way(scale=1.0, mean=TORCH_MEAN, std=TORCH_STD, border="replicate")
 
 
 def crowsonkb(look, content, style, image):
-    """Squared Wasserstein-2 distances, their mean over channels."""
+    """Squared Wasserstein-2 distances, their mean over channels.
+
+    With the program's own roots, which stop after twelve iterations. Eigenvalues below
+    1e-4 of the matrix's norm have not arrived by then, so that these distances are up
+    to a tenth larger than exact ones.
+    """
     p, a, f = look.all(_CROWSON, content, style, image)
     found = {}
     for name, weight in zip(FIVE, (256, 64, 16, 4, 1), strict=True):
         mu, cov = _statistics(f[name])
         mu_hat, cov_hat = _statistics(a[name])
-        root = scipy.linalg.sqrtm(cov_hat)
-        middle = np.real(scipy.linalg.sqrtm(root @ cov @ root))
+        root = newton_schulz(cov_hat)
+        middle = newton_schulz(root @ cov @ root)
         spread = np.mean(np.diagonal(cov_hat + cov - 2 * middle))
         found[name] = weight / 341 * (mean_square(mu, mu_hat) + spread)
     kept = 0.015 * mean_square(f["relu4_2"], p["relu4_2"])
     return Terms({"relu4_2": kept}, found, 2 * _nine_point(image))
+
+
+def newton_schulz(matrix, iterations=12):
+    """An approximate square root: Higham, Functions of Matrices (2008), eq. 6.35."""
+    norm = np.linalg.norm(matrix)
+    y, z = matrix / norm, np.eye(len(matrix))
+    for _ in range(iterations):
+        t = (3 * np.eye(len(matrix)) - z @ y) / 2
+        y, z = y @ t, t @ z
+    return y * np.sqrt(norm)
 
 
 def _statistics(features):

@@ -2,6 +2,7 @@
 
 import dataclasses
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
@@ -311,7 +312,9 @@ def test_scales_rise_and_steps_run_on(network, pictures):
     assert [step for step, _ in seen] == [0, 1, 2, 3, 4, 5, 6]
     assert [shape[1] for _, shape in seen] == [20, 20, 20, 20, 40, 40, 60]
     assert result.image.shape == large.shape
-    measured = transfer.stylize(large, style, network, change(config, solve={"steps": 0}))
+    measured = transfer.stylize(
+        large, style, network, change(config, solve={"steps": 0})
+    )
     np.testing.assert_array_equal(measured.image, large)
 
 
@@ -321,8 +324,7 @@ def test_adam_goes_on_at_the_next_scale(network, pictures):
     counts = []
 
     def count(now: solve.Progress) -> None:
-        leaves = [leaf for leaf in _counts(now.state.opt_state)]
-        counts.append(max(leaves))
+        counts.append(max(_counts(now.state.opt_state)))
 
     config = change(solve={"scales": "20", "steps": 2, "log_every": 1})
     transfer.stylize(large, style, network, config, callback=count)
@@ -330,8 +332,6 @@ def test_adam_goes_on_at_the_next_scale(network, pictures):
 
 
 def _counts(opt_state):
-    import jax
-
     return [int(leaf) for leaf in jax.tree.leaves(opt_state) if leaf.dtype == "int32"]
 
 
@@ -358,6 +358,105 @@ def test_wrapped_pictures_have_no_seam(network, pictures):
     assert float(terms(given, network, loose, image).tv) != pytest.approx(
         float(one.tv), rel=1e-3
     )
+
+
+def test_a_fill_has_the_style_inside_it(network, pictures):
+    """What is outside is neither style nor made up for within."""
+    content, style, _ = pictures
+    fill = halves(content.shape)[..., 0]
+    image = np.where(fill[..., None] > 0, content[::-1], content)
+    config = change(objective={"style_loss": EVERY_LOSS, "style_layers": ("relu1_1",)})
+    filled = terms(Pictures(content, (style,), fill=fill), network, config, image)
+    region = terms(
+        Pictures(content, (style,), regions=fill[..., None]), network, config, image
+    )
+    plain = terms(Pictures(content, (style,)), network, config, image)
+    for name, value in filled.style.items():
+        assert float(value) == pytest.approx(float(region.style[name]), rel=1e-5)
+        assert abs(float(value) / float(plain.style[name]) - 1) > 1e-3
+
+
+def test_a_region_outside_the_fill_moves_nothing(network, pictures):
+    content, style, _ = pictures
+    regions = halves(content.shape)
+    config = change(objective={"style_loss": EVERY_LOSS, "style_layers": ("relu1_1",)})
+    given = Pictures(content, (style,), regions=regions, fill=regions[..., 0])
+    how, problem = transfer.prepare(given, network, config)
+    gradient = jax.grad(lambda image: objective.terms(how, problem, image).total)(
+        jnp.asarray(content[::-1].copy())
+    )
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient[:, :10]).max() > 0
+    assert np.abs(gradient[:, 10:]).max() == 0
+
+
+def test_only_the_result_wraps_and_not_the_style(network, pictures):
+    content, style = (
+        np.random.default_rng(seed).random((16, 24, 3)).astype(np.float32)
+        for seed in (4, 5)
+    )
+    given = Pictures(
+        content,
+        (style,),
+        regions=halves(content.shape),
+        style_regions=(halves(style.shape),),
+    )
+    flat, wrapped = (
+        transfer.prepare(given, network, change(control={"wrap": wrap}))[1]
+        for wrap in ("none", "xy")
+    )
+    for name, target in flat.targets.style.items():
+        np.testing.assert_array_equal(target.gram, wrapped.targets.style[name].gram)
+    for name, features in flat.targets.content.items():
+        assert np.abs(features - wrapped.targets.content[name]).max() > 1e-3
+
+
+def seam(image):
+    """How much larger neighbours' differences are across the borders than inside.
+
+    As deviations of the differences of whole rows and columns.
+    """
+    found = []
+    for axis in (0, 1):
+        turned = np.moveaxis(image.astype(np.float64), axis, 0)
+        inside = np.abs(np.diff(turned, axis=0)).mean((1, 2))
+        across = np.abs(turned[0] - turned[-1]).mean()
+        found.append((across - inside.mean()) / inside.std())
+    return max(found)
+
+
+def test_a_texture_tiles_without_a_seam(network):
+    """Two by two copies: the borders between them are like any row or column."""
+    rows, columns = np.mgrid[:40, :40] / 40
+    waves = [np.sin(2 * np.pi * (a * rows + b * columns)) for a, b in
+             ((1, 2), (2, -1), (1, 1))]  # fmt: skip
+    style = (0.5 + 0.45 * np.stack(waves, -1)).astype(np.float32)
+    config = change(
+        inputs={"init": "noise", "noise_amplitude": 0.3},
+        objective={"content_weight": 0.0, "tv_weight": 0.0, "style_weight": 100.0},
+        optimizer={"optimizer": "lbfgs", "learning_rate": 0.0},
+        solve={"steps": 40},
+    )
+    nothing = np.zeros((32, 32, 3), np.float32)
+    made = {
+        wrap: transfer.stylize(
+            nothing, style, network, change(config, control={"wrap": wrap})
+        ).image
+        for wrap in ("none", "xy")
+    }
+    assert seam(made["xy"]) < 3
+    assert seam(made["none"]) > 5
+
+
+@pytest.mark.parametrize(("wrap", "shape"), [("x", (16, 18)), ("y", (18, 16))])
+def test_sizes_that_cannot_tile_are_refused(network, pictures, wrap, shape):
+    content = np.zeros((*shape, 3), np.float32)
+    config = change(control={"wrap": wrap}, solve={"steps": 0})
+    with pytest.raises(RequestError, match="multiples of") as refusal:
+        transfer.stylize(content, pictures[1], network, config)
+    assert "\n" not in str(refusal.value)
+    turned = np.swapaxes(content, 0, 1)
+    assert transfer.stylize(turned, pictures[1], network, config).steps == 0
 
 
 @pytest.mark.parametrize(

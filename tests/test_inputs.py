@@ -425,3 +425,66 @@ def test_averaging_keeps_weight():
     mask = np.random.default_rng(1).random((37, 53), np.float32)
     for shape in [(11, 17), (37, 20)]:
         assert averaged(mask, shape).mean() == pytest.approx(mask.mean(), rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("wrap", "size", "found"),
+    [
+        ("none", 100, [(38, 50), (75, 100)]),
+        ("x", 100, [(38, 48), (75, 96)]),
+        ("xy", 100, [(32, 48), (80, 96)]),
+        ("y", 0, [(32, 48), (64, 90)]),
+    ],
+)
+def test_sizes_that_wrap_are_multiples_at_every_scale(wrap, size, found):
+    control = {"wrap": wrap}
+    content = (66, 90) if size == 0 else (60, 80)
+    read, settings = job(content=content, size=size, control=control)
+    settings = dataclasses.replace(settings, solve=nst_jax.SolveConfig(scales="50"))
+    made = list(inputs.shapes(read, settings))
+    if size == 0:
+        found = [(32, 50), found[1]]
+    assert made == found
+    for shape in made:
+        assert inputs.at(read, shape, settings).content.shape[:2] == shape
+
+
+def test_a_style_that_is_the_content_is_looked_at_outside_the_fill():
+    mask = np.zeros((60, 80), np.uint8)
+    mask[:, :40] = 255
+    save("fill.png", mask)
+    labels = save("labels.png", halves(60, 80, at=0.25))
+    control = {"fill": "fill.png"}
+    read, _ = job(size=0, control=control)
+    assert read.final.style_regions == ()  # another picture: all of it
+    save("content.png", noise(60, 80))
+    same = config(control, style=("content.png", "style.png"), size=0)
+    own, other = inputs.read(same).final.style_regions
+    assert own[:, :40].max() == 0
+    assert own[:, 40:].min() == 1
+    assert other.min() == 1
+    # A copy of the file under another name is the same picture.
+    save("copy.png", noise(60, 80))
+    regions = {**control, "content_mask": (labels,), "style_mask": (labels,)}
+    named = config(regions, style=("copy.png",), size=0)
+    (found,) = inputs.read(named).final.style_regions
+    assert found.shape == (60, 80, 2)
+    assert found[:, :40].max() == 0
+    np.testing.assert_array_equal(found[:, 40:].sum(-1), 1)
+
+
+def test_a_fill_that_leaves_nothing_of_its_own_style_is_refused():
+    save("content.png", noise(60, 80))
+    save("fill.png", np.full((60, 80), 255))
+    settings = config({"fill": "fill.png"}, style=("content.png",))
+    with pytest.raises(RequestError, match="fill must leave something"):
+        inputs.read(settings)
+
+
+def test_without_a_content_the_style_has_the_shape():
+    save("style.png", noise(90, 60))
+    read = inputs.read(config(content="", size=60, init="noise"))
+    assert read.shape == (60, 40)
+    assert read.alpha is None
+    assert [*read.files] == ["style"]
+    np.testing.assert_array_equal(read.content, read.styles[0])

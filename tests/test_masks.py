@@ -98,3 +98,15 @@ def test_the_mask_has_the_size_of_the_features(
     for row in layers.table("vgg19"):
         if row.name in names:
             assert made[row.stride].shape[:2] == found[row.name].shape[:2]
+
+
+@pytest.mark.parametrize(("wrap", "shift"), [("x", (0, 8)), ("xy", (16, 8))])
+def test_wrapped_masks_go_round_with_the_picture(wrap, shift):
+    mask = jnp.asarray(soft((32, 24), 2))
+    stride = 4
+    rolled = masks.at_layer(jnp.roll(mask, shift, (0, 1)), stride, "floor", wrap)
+    made = masks.at_layer(mask, stride, "floor", wrap)
+    moved = jnp.roll(made, (shift[0] // stride, shift[1] // stride), (0, 1))
+    np.testing.assert_allclose(rolled, moved, atol=1e-6)
+    flat = masks.at_layer(mask, stride, "floor")
+    assert np.abs(made - flat).max() > 0.01

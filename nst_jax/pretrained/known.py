@@ -198,10 +198,22 @@ KNOWN: dict[str, Known] = {row.name: row for row in _ROWS}
 DEFAULTS: dict[Network, str] = {"vgg19": "vgg19-caffe", "vgg16": "vgg16-caffe"}
 
 
+# Networks that papers name and nobody publishes any more, with what is to be done.
+LOST = {
+    "vgg19-normalised": (
+        "Gatys' network with rescaled weights is no longer published: rescale one with "
+        "python scripts/rescale_weights.py --images=FOLDER --output=FILE.safetensors "
+        "and give it as --weights=FILE.safetensors"
+    )
+}
+
+
 def look_up(name: str) -> Known:
     """The row of that name."""
     if name in KNOWN:
         return KNOWN[name]
+    if name in LOST:
+        raise RequestError(f"weights {name} cannot be had; {LOST[name]}")
     near = difflib.get_close_matches(name, KNOWN, n=1)
     hint = f"; did you mean {near[0]}?" if near else ""
     raise RequestError(

@@ -25,7 +25,7 @@ _PALETTE = (
 )
 _ACCENTS = (0, 1, 6, 7, 8)
 # Where the vortices are (x, y in 0..1), their radius and their turn.
-_VORTICES = (
+VORTICES = (
     (0.30, 0.34, 0.24, 1.0),
     (0.76, 0.26, 0.15, -0.8),
     (0.62, 0.66, 0.21, 0.9),
@@ -66,7 +66,7 @@ def composition(
     y, x = np.mgrid[:h, :w].astype(np.float32) / w
     stream = 0.30 * (y + 0.10 * np.sin(6.5 * x + 1))
     glow = np.zeros(shape, np.float32)
-    for column, row, radius, turn in _VORTICES:
+    for column, row, radius, turn in VORTICES:
         square = ((x - column) ** 2 + (y - row * h / w) ** 2) / radius**2
         stream += 0.80 * turn * radius * np.exp(-1.3 * square)
         glow += abs(turn) * np.exp(-8 * square)

@@ -26,8 +26,7 @@ def draw(seed: int, scale: float = 1.0) -> Floats:
     """The landscape, h w 3 in 0..1; `scale` draws it smaller, for tests."""
     # One generator each, so that the clouds do not depend on the number of leaves.
     building, air, looking = np.random.default_rng(seed).spawn(3)
-    w, h = (round(side * scale) * _FINE for side in SIZE)
-    camera = Camera((h, w), _FOCAL * w, round(_HORIZON * h), _EYE)
+    camera = viewpoint(scale)
     world = build(building, scale)
     heavens = backdrop(air, camera)
     light, solid = picture(looking, world, camera, heavens)
@@ -36,6 +35,12 @@ def draw(seed: int, scale: float = 1.0) -> Floats:
     river[: camera.horizon] = False
     light[river] = water(looking, camera, mirrored)[river]
     return develop(looking, shrink(light, _FINE))
+
+
+def viewpoint(scale: float = 1.0) -> Camera:
+    """The camera of a drawing of that scale."""
+    w, h = (round(side * scale) * _FINE for side in SIZE)
+    return Camera((h, w), _FOCAL * w, round(_HORIZON * h), _EYE)
 
 
 def build(rng: np.random.Generator, scale: float) -> World:

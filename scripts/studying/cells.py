@@ -6,13 +6,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import jax
+
+from nst_jax import inputs, job, transfer
+from nst_jax.config import Config
 from studying import grids, judge, store
 from studying.grids import Grid, Trial
 from studying.judge import Measured, Picture
 from studying.store import Found
-
-from nst_jax import inputs, job, transfer
-from nst_jax.config import Config
 
 # The name of the judge that sees every cell: the study's own network.
 OWN = ""
@@ -115,9 +115,7 @@ def _judges(
     return found
 
 
-def _measured(
-    images: Mapping[str, Picture], config: Config
-) -> dict[str, Measured]:
+def _measured(images: Mapping[str, Picture], config: Config) -> dict[str, Measured]:
     plain = dataclasses.replace(config.inputs, init="content")
     config = dataclasses.replace(config, inputs=plain)
     pictures = transfer.coloured(inputs.read(config).final, config.control)

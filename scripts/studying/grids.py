@@ -25,8 +25,10 @@ ROWS = (
 )
 NAMES = ("optimizers", "losses", "networks", "pooling", "runtime")
 # How much more and less the style weighs, when losses are compared.
-FACTORS = (0.25, 1.0, 4.0)
+FACTORS = (1.0, 0.25, 4.0)
 _OPTIMIZERS = get_args(OptimizerConfig.__dataclass_fields__["optimizer"].type)
+# Pixels that take as long as what does not depend on the size: the deep kernels.
+_DEEP = 6000
 # With these the terms have another size: they are made to weigh as the study's own.
 _UNLIKE = {"style_loss", "network", "weights", "pooling"}
 
@@ -45,6 +47,10 @@ class StudyConfig:
         "auto", "Weights of the VGG16 that stands beside VGG19: as --weights."
     )
 
+    compute: bool = setting(
+        True, "Compute what is missing; without it, report what is there."
+    )
+
     def __post_init__(self) -> None:
         check(self)
         for name in self.grid:
@@ -57,7 +63,9 @@ class StudyConfig:
 
     def names(self) -> tuple[str, ...]:
         """The grids asked for, in the order of the report."""
-        return NAMES if "all" in self.grid else tuple(n for n in NAMES if n in self.grid)
+        return (
+            NAMES if "all" in self.grid else tuple(n for n in NAMES if n in self.grid)
+        )
 
 
 class Trial(NamedTuple):
@@ -107,8 +115,8 @@ def row(text: str) -> tuple[str, float, int]:
         optimizer, rate, steps = "", 0.0, 0
     if len(parts) != 3 or optimizer not in _OPTIMIZERS or not rate > 0 or steps < 1:
         raise RequestError(
-            "rows must be OPTIMIZER:RATE:STEPS such as adam:0.02:250, with an optimizer "
-            f"of {', '.join(_OPTIMIZERS)}, got {text!r}"
+            "rows must be OPTIMIZER:RATE:STEPS such as adam:0.02:250, with one of "
+            f"{', '.join(_OPTIMIZERS)}, got {text!r}"
         )
     return optimizer, rate, steps
 
@@ -154,10 +162,11 @@ def settings(config: Config, changes: Iterable[tuple[str, Any]]) -> Config:
     return config
 
 
-def pixels(trial: Trial, shape: tuple[int, int]) -> float:
-    """About how many pixels a trial works on, where the study's picture has `shape`."""
+def cost(trial: Trial, shape: tuple[int, int]) -> float:
+    """About what a step takes, where the study's picture has `shape`."""
     changes = dict(trial.changes)
-    return float(changes["size"] ** 2 if "size" in changes else shape[0] * shape[1])
+    pixels = changes["size"] ** 2 if "size" in changes else shape[0] * shape[1]
+    return float(pixels + _DEEP)
 
 
 def _trial(
@@ -198,16 +207,15 @@ def _optimizers(config: Config, rows: Sequence[str], given: frozenset[str]) -> G
 def _losses(config: Config) -> Grid:
     steps, weight = config.solve.steps, config.objective.style_weight
     made = []
-    for name, factor in itertools.product(STYLE_LOSSES, FACTORS):
+    for factor, name in itertools.product(FACTORS, STYLE_LOSSES):
         changes = {"style_loss": (name,), "style_weight": weight * factor}
         label = name if factor == 1 else f"{name} {factor:g}x"
         made.append(_trial(config, label, changes, [steps]))
     return Grid(
         "losses",
         "Style losses",
-        "Each loss is weighed so that its style term is as large as that of the study's "
-        "own loss before the first step, and once more with a quarter and with four "
-        "times of that.",
+        "Each loss is weighed so that its style term is as large as that of the "
+        "study's own loss before the first step; also a quarter and four times that.",
         tuple(made),
     )
 
@@ -263,4 +271,3 @@ def _runtime(config: Config) -> Grid:
         "its shape and has as many pixels.",
         (_trial(config, "adam 500x500", changes, [300]),),
     )
-

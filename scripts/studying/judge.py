@@ -9,11 +9,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float32
-from studying import work
 
 from nst_jax import layers, objective, quality, transfer
 from nst_jax.config import Config
 from nst_jax.pictures import Pictures
+from studying import work
 
 Picture = Float32[np.ndarray, "_ _ 3"]
 
@@ -80,10 +80,14 @@ def _wasserstein(
     config = dataclasses.replace(config, objective=goal)
     loaded = work.weights(config.network, config.inputs.seed)
     how, problem = transfer.prepare(pictures, loaded, config)
-    terms = jax.jit(functools.partial(objective.terms, how))
 
     def apart(image: Picture) -> dict[str, float]:
-        found = jax.device_get(terms(problem, jnp.asarray(image)))
+        found = jax.device_get(_terms(how)(problem, jnp.asarray(image)))
         return {name: float(value) for name, value in found.style.items()}
 
     return apart
+
+
+@functools.lru_cache(maxsize=16)
+def _terms(how: objective.Recipe) -> jax.stages.Wrapped:
+    return jax.jit(functools.partial(objective.terms, how))

@@ -1,28 +1,33 @@
-"""What a study leaves: one page, one table for a spreadsheet, a picture for each cell."""
+"""What a study leaves: a page, a table for spreadsheets, a picture for each cell."""
 
-import itertools
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-
-from studying.cells import OWN, Cell, Part
-from studying.judge import Measured, Picture
 
 from nst_jax import disk, flagfile, images, page, plots, report, tables
 from nst_jax.config import Config
 from nst_jax.page import Html
+from studying.cells import OWN, Cell, Part
+from studying.judge import Measured, Picture
 
-_HEADER = (
-    *("trial", "steps", "result", "time", "core time", "total", "content", "style"),
-    *("SSIM", "PSNR", "content distance", "Gram distance", "Wasserstein share", "note"),
+_WORK = (
+    *("trial", "steps", "result", "seconds", "core seconds"),
+    *("total", "content", "style"),
+)
+_NEARNESS = (
+    *("trial", "steps", "SSIM", "PSNR"),
+    *("content distance", "Gram distance", "Wasserstein share"),
 )
 _EXPLAINED = (
-    "Time is that of the steps, without compiling and measuring; core time adds up all "
-    "cores. Total, content and style are weighted terms of the loss. SSIM and PSNR "
-    "compare with the photo. The content distance is the squared difference of features "
-    "over their square, the Gram distance the same of Gram matrices, the Wasserstein "
-    "share that loss over what it is at the photo: 0 is nearest."
+    "Seconds are those of the steps, without compiling and measuring; core seconds add "
+    "up all cores. Total, content and style are weighted terms of the loss."
 )
-_DASH = "\N{EN DASH}"
+_MEASURED = (
+    "SSIM and PSNR compare with the photo. The content distance is the squared "
+    "difference of features over their square, the Gram distance the same of Gram "
+    "matrices, the Wasserstein share that loss over what it is at the photo: 0 is "
+    "nearest."
+)
 
 
 def write(
@@ -75,7 +80,10 @@ def html(
     return page.document(
         f"{photo.stem} in the style of {painting.stem}: a study",
         page.text(_sentence(parts, content), "lead"),
-        *(page.text(words, "warning") for words in _faults(parts)),
+        *(
+            page.text(f"{label} failed: {fault}", "warning")
+            for label, fault in faults(parts)
+        ),
         page.gallery(
             page.picture(content, "Content", longest=480),
             page.picture(style, "Style", longest=480),
@@ -97,74 +105,105 @@ def _sentence(parts: Sequence[Part], content: Picture) -> str:
     return f"{columns} {page.TIMES} {rows} pixels, {done} of {len(cells)} cells done."
 
 
-def _faults(parts: Sequence[Part]) -> list[str]:
+def faults(parts: Sequence[Part]) -> list[tuple[str, str]]:
+    """The trials that failed, each once, and why."""
     told = [(c.trial.label, c.fault) for part in parts for c in part.cells if c.fault]
-    return [f"{label} failed: {fault}" for label, fault in dict.fromkeys(told)]
+    return list(dict.fromkeys(told))
 
 
 def _section(part: Part) -> Html:
-    blocks = [page.text(part.grid.about), _table(part), page.text(_EXPLAINED, "note")]
+    blocks = [
+        *(page.text(part.grid.about), _work(part), page.text(_EXPLAINED, "note")),
+        page.gallery(*_curves(part), width=420),
+        *(_nearness(part), page.text(_MEASURED, "note")),
+    ]
     if part.grid.name == "losses":
         blocks.append(page.gallery(*_balance(part), width=420))
-    blocks += [page.gallery(*_curves(part), width=420), *_others(part), _contacts(part)]
+    blocks += [*_others(part), _contacts(part)]
     return page.section(part.grid.heading, *blocks)
 
 
-def _table(part: Part) -> Html:
-    rows = [_photo(part.photo[OWN]), *(_row(cell) for cell in part.cells)]
-    return page.table(_HEADER, rows)
-
-
-def _photo(seen: Measured) -> list[page.Cell]:
-    return ["the photo itself", 0, *[""] * 6, *_seen(seen), ""]
+def _work(part: Part) -> Html:
+    return page.table(_WORK, [_row(cell) for cell in part.cells])
 
 
 def _row(cell: Cell) -> list[page.Cell]:
     row = cell.row
-    thumbnail = _DASH if cell.image is None else page.picture(cell.image, "", alt=_name(cell), longest=300)
     terms: list[page.Cell] = [""] * 5
     if row:
-        times = (report.duration(row["seconds"]), report.duration(row["cpu_seconds"]))
-        terms = [*times, row["total"], row["content"], row["style"]]
-    note = cell.fault or ("" if row else "not computed yet")
-    seen = _seen(cell.measured.get(OWN))
-    return [cell.trial.label, cell.mark, thumbnail, *terms, *seen, note]
+        names = ("seconds", "cpu_seconds", "total", "content", "style")
+        terms = [float(f"{row[name]:.4g}") for name in names]
+    return [cell.trial.label, cell.mark, _result(cell), *terms]
 
 
-def _seen(seen: Measured | None) -> list[page.Cell]:
-    if seen is None:
-        return [""] * len(Measured._fields)
-    return ["" if value is None else float(f"{value:.3g}") for value in seen]
+def _nearness(part: Part) -> Html:
+    rows = [
+        [cell.trial.label, cell.mark, *_seen(cell.measured[OWN])]
+        for cell in part.cells
+        if OWN in cell.measured
+    ]
+    photo: list[page.Cell] = ["the photo itself", 0, *_seen(part.photo[OWN])]
+    return page.table(_NEARNESS, [photo, *rows], "How near to photo and style")
+
+
+def _result(cell: Cell) -> page.Cell:
+    """The picture, or why there is none."""
+    if cell.image is None:
+        return cell.fault or "not computed yet"
+    caption = "failed" if cell.fault else ""
+    return page.picture(cell.image, caption, alt=_name(cell), longest=300)
+
+
+def _seen(seen: Measured) -> list[page.Cell]:
+    known = [value is not None and math.isfinite(value) for value in seen]
+    pairs = zip(seen, known, strict=True)
+    return [float(f"{value:.3g}") if is_known else "" for value, is_known in pairs]
 
 
 def _curves(part: Part) -> Iterator[Html]:
     """All losses against steps, and against seconds."""
     alike = not any(trial.is_unlike for trial in part.grid.trials)
-    found = {cell.trial.label: cell.found for cell in part.cells if cell.found.rows}
+    found = {
+        cell.trial.label: [row for row in cell.found.rows if row[0] <= cell.mark]
+        for cell in part.cells
+        if cell.found.rows
+    }
     up = plots.Axis("total" if alike else "total over the first", log=True)
     for column, name in enumerate(("step", "seconds")):
         series = {}
-        for label, trial in found.items():
-            whole = 1.0 if alike else trial.rows[0][3]
-            points = [(row[column], row[3] / whole) for row in trial.rows[1:]]
+        for label, rows in found.items():
+            whole = 1.0 if alike else rows[0][3]
+            points = [(row[column], row[3] / whole) for row in rows[1:]]
             series[label] = plots.Curve([x for x, _ in points], [y for _, y in points])
         across = plots.Axis(name, log=True, is_whole=name == "step")
-        yield plots.curves(f"Loss against {name}s".replace("ss", "s"), series, across, up)
+        yield plots.curves(
+            f"Loss against {name.removesuffix('s')}s", series, across, up
+        )
 
 
 def _balance(part: Part) -> Iterator[Html]:
     """How much of the style each loss gives for how much of the content."""
     across = plots.Axis("content distance")
-    for field, name in (("gram", "Gram distance"), ("wasserstein", "Wasserstein share")):
+    for field, name in (
+        ("gram", "Gram distance"),
+        ("wasserstein", "Wasserstein share"),
+    ):
         series = {}
-        for loss, cells in itertools.groupby(
-            (cell for cell in part.cells if OWN in cell.measured),
-            lambda cell: cell.trial.label.partition(" ")[0],
-        ):
-            seen = [cell.measured[OWN] for cell in cells]
+        for loss in dict.fromkeys(map(_loss, part.cells)):
+            same = [cell for cell in part.cells if _loss(cell) == loss]
+            seen = [cell.measured[OWN] for cell in same if OWN in cell.measured]
             points = sorted((one.content, getattr(one, field) or 0.0) for one in seen)
             series[loss] = plots.Curve([x for x, _ in points], [y for _, y in points])
-        yield plots.curves(f"{name} against content distance", series, across, plots.Axis(name, log=True))
+        yield plots.curves(
+            f"{name} against content distance",
+            series,
+            across,
+            plots.Axis(name, log=True),
+        )
+
+
+def _loss(cell: Cell) -> str:
+    return cell.trial.label.partition(" ")[0]
 
 
 def _others(part: Part) -> list[Html]:
@@ -174,12 +213,16 @@ def _others(part: Part) -> list[Html]:
         return []
     header = ["made with"]
     for name in names:
-        header += [f"{kind}, seen by {name}" for kind in ("content", "Gram", "Wasserstein")]
+        header += [
+            f"{kind}, seen by {name}" for kind in ("content", "Gram", "Wasserstein")
+        ]
     rows: list[list[page.Cell]] = []
     looks: list[tuple[str, Mapping[str, Measured]]] = [("the photo itself", part.photo)]
     looks += [(cell.trial.label, cell.measured) for cell in part.cells if cell.measured]
     for label, measured in looks:
-        rows.append([label, *(value for name in names for value in _seen(measured[name])[2:])])
+        rows.append(
+            [label, *(value for name in names for value in _seen(measured[name])[2:])]
+        )
     return [page.table(header, rows, "Seen by each network")]
 
 
@@ -189,7 +232,7 @@ def _contacts(part: Part) -> Html:
         for cell in part.cells
         if cell.image is not None
     ]
-    return page.gallery(*sheet, width=200)
+    return page.folded("All results, larger", page.gallery(*sheet, width=240))
 
 
 def _name(cell: Cell) -> str:

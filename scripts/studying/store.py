@@ -3,7 +3,9 @@
 import io
 import json
 import zipfile
+from collections.abc import Mapping
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,11 +27,11 @@ class Found(NamedTuple):
 
     step: int = 0
     rows: tuple[tuple[float, ...], ...] = ()
-    images: dict[int, Float32[np.ndarray, "_ _ 3"]] = {}
+    images: Mapping[int, Float32[np.ndarray, "_ _ 3"]] = MappingProxyType({})
     leaves: tuple[np.ndarray, ...] = ()
     compile_seconds: float = 0.0
     fault: str = ""
-    made: dict[str, str] = {}  # device, versions
+    made: Mapping[str, str] = MappingProxyType({})  # device, versions
 
     def is_done(self, marks: tuple[int, ...]) -> bool:
         """Whether nothing is left to compute."""
@@ -47,11 +49,11 @@ def write(path: Path, found: Found) -> None:
     """Puts it there, in place of what was found before."""
     arrays = {f"image{mark}": image for mark, image in found.images.items()}
     arrays |= {f"leaf{place}": leaf for place, leaf in enumerate(found.leaves)}
-    about = found._replace(rows=(), images={}, leaves=())._asdict()
+    about = found._replace(rows=(), images={}, leaves=(), made=dict(found.made))
     buffer = io.BytesIO()
     np.savez(
         buffer,
-        about=np.asarray(json.dumps(about)),
+        about=np.asarray(json.dumps(about._asdict())),
         rows=np.asarray(found.rows, np.float64).reshape(-1, len(COLUMNS)),
         **arrays,  # type: ignore[arg-type]  # numpy's stub takes them for allow_pickle
     )
@@ -63,7 +65,7 @@ def read(path: Path) -> Found:
     if not path.exists():
         return Found()
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             return _found(dict(file))
     except _FAULTS:
         return Found()

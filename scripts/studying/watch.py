@@ -3,21 +3,20 @@
 import time
 from collections.abc import Callable, Mapping
 
+from nst_jax import progress, report
 from studying.grids import Trial
 from studying.store import Found
-
-from nst_jax import progress, report
 
 _EVERY = 20.0  # seconds between lines
 
 
 def watch(
-    weights: Mapping[str, float], left: Mapping[str, float], *, quiet: bool
+    costs: Mapping[str, float], left: Mapping[str, float], *, quiet: bool
 ) -> Callable[[Trial, Found], None]:
     """What to call at each row of a trial's curves; prints a line now and then.
 
     Args:
-        weights: what a step of each trial costs, the least being 1.
+        costs: what a step of each trial costs, in any unit.
         left: the steps that each trial has still to do.
         quiet: whether nothing is printed.
     """
@@ -36,7 +35,7 @@ def watch(
             return
         said[0] = time.monotonic()
         pace = (seconds - then) / (found.step - step)
-        all_left = sum(rest[key] * weights[key] for key in rest) / weights[trial.key]
+        all_left = sum(rest[key] * costs[key] for key in rest) / costs[trial.key]
         progress.say(
             f"{trial.label}: step {found.step}/{trial.marks[-1]}  "
             f"loss {found.rows[-1][3]:.4g}  {pace:.3f} s a step  "

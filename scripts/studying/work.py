@@ -16,15 +16,24 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from studying import grids
-from studying.grids import Trial
-from studying.store import Found
 
-from nst_jax import devices, inputs, job, objective, optimizers, pretrained, solve, transfer
+from nst_jax import (
+    devices,
+    inputs,
+    job,
+    objective,
+    optimizers,
+    pretrained,
+    solve,
+    transfer,
+)
 from nst_jax import progress as lines
 from nst_jax.arrays import Image, LossTerms, Weights
 from nst_jax.config import Config, NetworkConfig, OptimizerConfig
 from nst_jax.pictures import Pictures
+from studying import grids
+from studying.grids import Trial
+from studying.store import Found
 
 # They move by the rate times a direction that does not know the rate.
 _SCALABLE = ("adam", "rmsprop", "adagrad")
@@ -112,7 +121,9 @@ def run(
 
     It ends at the last mark, at a fault, or where somebody wants to stop.
     """
-    if found.step > 0 and not all(mark in found.images or mark > found.step for mark in marks):
+    if found.step > 0 and not all(
+        mark in found.images or mark > found.step for mark in marks
+    ):
         found = Found()  # it went past a mark without a look
     state = _restored(now.state, found)
     started = time.perf_counter()
@@ -141,7 +152,7 @@ def _made_with() -> dict[str, str]:
 def _chunks(
     now: Ready, state: solve.State, goal: int, stopped: Callable[[], int]
 ) -> tuple[solve.State, solve.Info, tuple[float, float]]:
-    """Steps up to a goal, and the seconds of them alone: by the wall and by the cores."""
+    """Steps up to a goal, and their seconds alone: by the wall and by the cores."""
     pace = lines.pace(lambda step: goal - step)
     wall, cores = time.perf_counter(), time.process_time()
     while True:
