@@ -1,4 +1,4 @@
-"""What a run rests on, as BibTeX: the method, the network, the optimiser, the program."""
+"""What a run rests on, as BibTeX: method, network, optimiser, program."""
 
 from collections.abc import Iterator
 

@@ -102,7 +102,8 @@ def origin(request: Request) -> str:
     changed = [
         name
         for name, each in about.items()
-        if name in ("weights", "init") or (each["stored"] == "always" and each["file"] == "no")
+        if name in ("weights", "init")
+        or (each["stored"] == "always" and each["file"] == "no")
     ]
     is_foreign = not {"weights", "network"}.isdisjoint(changed)
     mark = " (not the preset: other weights)" if is_foreign else ""

@@ -177,15 +177,11 @@ def _optimise(
         )
     )
     logs = job.files.metrics or job.files.report
-    pictures = functools.cache(
-        functools.partial(inputs.at, job.inputs, config=config)
-    )
+    pictures = functools.cache(functools.partial(inputs.at, job.inputs, config=config))
     with ExitStack() as stack:
         watch = progress.watch(job.files.steps, quiet=settings.quiet)
         stack.callback(watch.close)
-        leave = stack.enter_context(
-            trail.trail(job.files, settings, job.inputs, notes)
-        )
+        leave = stack.enter_context(trail.trail(job.files, settings, job.inputs, notes))
         try:
             for now in transfer.steps(
                 pictures,
@@ -257,9 +253,7 @@ def _report(
     settled = job.config.solve
     marks = scales.starts(len(names), settled.steps, settled.scale_steps)
     device = devices.pick(settings.device)
-    facts = words.facts(
-        job.config, devices.describe(device), job.weights, job.origin
-    )
+    facts = words.facts(job.config, devices.describe(device), job.weights, job.origin)
     run = report.Run(
         title=job.files.output.name,
         content=job.inputs.content,

@@ -188,9 +188,7 @@ def finish(
     )
 
 
-def _style(
-    how: Recipe, sums: Moments, target: Style, pixels: int
-) -> Float[Array, "r"]:
+def _style(how: Recipe, sums: Moments, target: Style, pixels: int) -> Float[Array, "r"]:
     """The style loss of one layer in each region."""
     total = jnp.zeros_like(sums.weight)
     for name, weight in how.style_losses:

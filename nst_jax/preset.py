@@ -35,9 +35,9 @@ def every() -> dict[str, Preset]:
 
 
 def read(name: str, text: str) -> Preset:
-    """A preset from its text.
+    r"""A preset from its text.
 
-    >>> read("x", "# What it is.\\n# Evidence: B, C.\\n# Cite: a b\\n").cites
+    >>> read("x", "# What it is.\n# Evidence: B, C.\n# Cite: a b\n").cites
     ('a', 'b')
     """
     rows = text.split("\n")

@@ -13,7 +13,9 @@ from nst_jax.record import Files, Kept
 Shape = tuple[int, int]
 
 
-def first_line(config: Config, files: Files, shapes: Sequence[Shape], device: str) -> str:
+def first_line(
+    config: Config, files: Files, shapes: Sequence[Shape], device: str
+) -> str:
     """Device, precision, network and weights, size and steps."""
     network, steps = config.network, files.steps
     *coarse, (rows, columns) = shapes if steps else shapes[-1:]
@@ -53,9 +55,7 @@ def plan(
     return "\n".join(lines)
 
 
-def facts(
-    config: Config, device: str, weights: Weights, origin: str
-) -> dict[str, str]:
+def facts(config: Config, device: str, weights: Weights, origin: str) -> dict[str, str]:
     """What a result was made with, for its report."""
     packages = ("jax", "jaxlib", "flax", "optax", "numpy")
     versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)

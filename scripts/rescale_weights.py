@@ -59,7 +59,9 @@ def rescaled(weights: Weights, averages: dict[str, np.ndarray]) -> canonical.Lay
     for row in canonical.convolutions(cast(layers.Network, weights.network)):
         mean = averages[row.name.replace("conv", "relu")]
         after = np.where(mean > 0, mean, 1.0)
-        kernel, bias = (np.asarray(weights.params[row.name][k]) for k in ("kernel", "bias"))
+        kernel, bias = (
+            np.asarray(weights.params[row.name][k]) for k in ("kernel", "bias")
+        )
         scaled = kernel * before[:, None] / after
         made[row.name] = scaled.astype(np.float32), (bias / after).astype(np.float32)
         before = after

@@ -26,8 +26,7 @@ ORDER = [
         "progress",
     ),
     *("trail", "page", "svg", "plots", "report", "preset", "citations", "usage"),
-    *("flags", "words", "job", "start", "run", "tables", "summary", "figures"),
-    *("asked", "probes", "exhibits", "comparison", "sweeps", "show"),
+    *("flags", "words", "job", "start", "run", "show"),
 ]
 # Packages that only some rooms may know.
 RESERVED = {
@@ -42,8 +41,8 @@ RESERVED = {
     "platformdirs": {"pretrained"},
     "flax": {"vgg"},
     "optax": {"optimizers", "lbfgs", "pyramid"},
-    "matplotlib": {"plots", "figures"},
-    "jax": set(ORDER[10:28]) | {"pretrained", "quality", "job", "probes"},
+    "matplotlib": {"plots", "show"},
+    "jax": set(ORDER[10:28]) | {"pretrained", "quality", "job", "show"},
 }
 
 

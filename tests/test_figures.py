@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import figures
 from nst_jax.errors import RequestError
-from nst_jax.figures import Panel, Row
+from nst_jax.show import figures
+from nst_jax.show.figures import Panel, Row
 
 
 def tile(rows, columns, seed=0):

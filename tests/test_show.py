@@ -11,10 +11,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import figures, flags, images, pretrained, probes, run, show, transfer
+from nst_jax import flags, images, pretrained, run, show, transfer
 from nst_jax.arrays import LossTerms
-from nst_jax.asked import ShowConfig
 from nst_jax.config import Config, NetworkConfig, ObjectiveConfig, SolveConfig
+from nst_jax.show import figures, probes
+from nst_jax.show.asked import ShowConfig
 
 RANDOM = ("--weights=random", "--device=cpu", "--quiet")
 SMALL = ("--size=32", *RANDOM)

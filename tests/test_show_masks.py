@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import figures, images, probes, regions, run, show
+from nst_jax import images, regions, run, show
 from nst_jax.images import labels
+from nst_jax.show import figures, probes
 
 RANDOM = ("--weights=random", "--device=cpu")
 KINDS = np.random.default_rng(0).normal(size=(3, 24)).astype(np.float32)

@@ -8,7 +8,8 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import layers, pretrained, summary, tables, vgg
+from nst_jax import layers, pretrained, vgg
+from nst_jax.show import summary, tables
 
 
 @pytest.fixture(scope="module")

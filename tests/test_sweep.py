@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import devices, figures, images, probes, run, show, transfer, variations
+from nst_jax import devices, images, run, show, transfer
+from nst_jax.show import figures, probes, variations
 
 SHALLOW = ("--content_layers=relu2_1", "--style_layers=relu1_1,relu2_1")
 RANDOM = ("--weights=random", "--device=cpu")

@@ -8,9 +8,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from nst_jax import asked, flags, images, layers, progress, start, tables
+from nst_jax import flags, images, layers, progress, start
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
+from nst_jax.show import asked, tables
 
 if TYPE_CHECKING:
     from nst_jax import lpips, quality
@@ -41,7 +42,8 @@ def compare(request: flags.Request) -> int:
     style_layers = tuple(layers.weighted(goal.style_layers, network))
     found = _read(request, (*content_layers, *style_layers, _LPIPS_DEEPEST))
     start.prepare_jax(request.config.output.device)
-    from nst_jax import probes, quality, transfer
+    from nst_jax import quality, transfer
+    from nst_jax.show import probes
 
     quality.check()
     with probes.network(request.config) as (config, weights):

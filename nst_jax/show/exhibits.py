@@ -11,24 +11,15 @@ from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from nst_jax import (
-    asked,
-    figures,
-    flags,
-    images,
-    inputs,
-    layers,
-    progress,
-    start,
-    summary,
-    tables,
-)
+from nst_jax import flags, images, inputs, layers, progress, start
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
+from nst_jax.show import asked, figures, summary, tables
 
 if TYPE_CHECKING:
-    from nst_jax import probes, transfer
+    from nst_jax import transfer
     from nst_jax.arrays import Weights
+    from nst_jax.show import probes
 
 
 class _Wanted(NamedTuple):
@@ -69,7 +60,7 @@ def features(request: flags.Request) -> int:
     files = asked.figure_files(request, names)
     image = asked.picture(request, own.image, names)
     start.prepare_jax(request.config.output.device)
-    from nst_jax import probes
+    from nst_jax.show import probes
 
     with probes.network(request.config) as (config, weights):
         found = probes.features(image, names, weights, config)
@@ -90,7 +81,7 @@ def filters(request: flags.Request) -> int:
     """Draws the first layer's kernels."""
     files = asked.figure_files(request)
     start.prepare_jax(request.config.output.device)
-    from nst_jax import probes
+    from nst_jax.show import probes
 
     with probes.network(request.config) as (_, weights):
         tiles = probes.filters(weights)
@@ -108,7 +99,7 @@ def reconstruct(request: flags.Request) -> int:
     files = asked.figure_files(request)
     wanted = _wanted(request)
     start.prepare_jax(request.config.output.device)
-    from nst_jax import probes
+    from nst_jax.show import probes
 
     rows, wild = [], []
     with probes.network(request.config) as (config, weights):
@@ -147,7 +138,8 @@ def losses(request: flags.Request) -> int:
             "it was made with"
         )
     start.prepare_jax(config.output.device)
-    from nst_jax import metrics, probes
+    from nst_jax import metrics
+    from nst_jax.show import probes
 
     with probes.network(config) as (config, weights):
         terms = probes.terms(image, pictures.final, weights, config)
@@ -187,7 +179,7 @@ def _reconstructions(
     row: _Wanted, weights: "Weights", config: Config
 ) -> "Iterator[tuple[str, transfer.Result]]":
     """Each picture with its label, told of as it is finished."""
-    from nst_jax import probes
+    from nst_jax.show import probes
 
     names = tuple(layers.weighted(row.entries, config.network.network))
     for index, name in enumerate(names):

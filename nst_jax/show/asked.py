@@ -12,11 +12,12 @@ from typing import cast
 import numpy as np
 from jaxtyping import Float32
 
-from nst_jax import disk, figures, flags, images, layers, progress
+from nst_jax import disk, flags, images, layers, progress
 from nst_jax.config import InputConfig
 from nst_jax.errors import RequestError
 from nst_jax.images import clusters
 from nst_jax.settings import check, setting
+from nst_jax.show import figures
 
 Shape = tuple[int, ...]
 Pixels = Float32[np.ndarray, "_ _ 3"]

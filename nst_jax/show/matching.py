@@ -11,17 +11,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_jax import (
-    asked,
-    figures,
-    flagfile,
-    flags,
-    images,
-    progress,
-    regions,
-    start,
-)
+from nst_jax import flagfile, flags, images, progress, regions, start
 from nst_jax.errors import RequestError
+from nst_jax.show import asked, figures
 
 # Deep enough to see what things are, fine enough for where they end.
 _LAYERS = ("relu4_1", "relu5_1")
@@ -52,7 +44,7 @@ def masks(request: flags.Request) -> int:
     figures.check()
     seen = [_seen(request, path) for path in (settings.content, *settings.style)]
     start.prepare_jax(request.config.output.device)
-    from nst_jax import probes
+    from nst_jax.show import probes
 
     with probes.network(request.config) as (config, weights):
         maps = [probes.features(each.image, _LAYERS, weights, config) for each in seen]

@@ -7,7 +7,8 @@ import math
 from collections.abc import Sequence
 from typing import Literal, NamedTuple
 
-from nst_jax import layers, tables
+from nst_jax import layers
+from nst_jax.show import tables
 
 Shape = tuple[int, int]
 # As pools say it: `same` is equal to `ceil` for these windows.

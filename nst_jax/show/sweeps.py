@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
 import numpy as np
 from jaxtyping import Float32
 
-from nst_jax import asked, figures, flags, images, inputs, progress, start, variations
+from nst_jax import flags, images, inputs, progress, start
 from nst_jax.config import Config, InputConfig
 from nst_jax.errors import RequestError
 from nst_jax.pictures import Pictures
+from nst_jax.show import asked, figures, variations
 
 if TYPE_CHECKING:
     from nst_jax.arrays import Weights
@@ -137,7 +138,7 @@ def _all_made(
     stopped: Callable[[], int],
 ) -> tuple[str, list[_Made]]:
     """A line on how the pictures are made, and each, told of as it is finished."""
-    from nst_jax import probes
+    from nst_jax.show import probes
 
     output, made = requests[0].config.output, []
     with probes.networks(output.device) as settled:
@@ -162,7 +163,8 @@ def _made(
     look: _Look, config: Config, weights: "Weights", stopped: Callable[[], int]
 ) -> _Made:
     """The picture, or why there is none; the others are made all the same."""
-    from nst_jax import probes, words
+    from nst_jax import words
+    from nst_jax.show import probes
 
     try:
         result = probes.painted(look.at, weights, config, stopped)

@@ -15,22 +15,11 @@ import textwrap
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from nst_jax import (
-    __version__,
-    comparison,
-    exhibits,
-    flagfile,
-    flags,
-    matching,
-    progress,
-    start,
-    sweeps,
-    usage,
-    variations,
-)
-from nst_jax.asked import ShowConfig
+from nst_jax import __version__, flagfile, flags, progress, start, usage
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
+from nst_jax.show import comparison, exhibits, matching, sweeps, variations
+from nst_jax.show.asked import ShowConfig
 
 
 class Command(NamedTuple):
@@ -277,7 +266,3 @@ def _rows(command: Command) -> Iterator[str]:
 
 def _wrapped(text: str) -> str:
     return textwrap.fill(text, 88, break_on_hyphens=False)
-
-
-if __name__ == "__main__":
-    start.enter(main)
