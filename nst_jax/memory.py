@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from nst_jax import layers, objective, targets, transfer
+from nst_jax import layers, objective, prepare, targets, transfer
 from nst_jax.arrays import Preprocessing, Style
 from nst_jax.config import Config
 
@@ -27,7 +27,7 @@ def estimate(content: Shape, styles: Sequence[Shape], config: Config) -> int | N
     largest style, whose features may be the larger need. None where the device's
     compiler does not tell. Masks, a small part, are left out.
     """
-    how = objective.recipe(config.objective, transfer.forward(config))
+    how = objective.recipe(config.objective, prepare.forward(config))
     settings = config.solve
     solver = transfer.solver(
         how, config.optimizer, settings.keep, settings.average_decay

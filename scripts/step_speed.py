@@ -19,7 +19,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import objective, optimizers, pretrained, solve, transfer
+from nst_jax import objective, optimizers, prepare, pretrained, solve, transfer
 from nst_jax.config import Config, NetworkConfig, OptimizerConfig
 from nst_jax.pictures import Pictures
 
@@ -72,7 +72,7 @@ def main() -> None:
     content, style = (jax.random.uniform(jax.random.key(i), shape) for i in (0, 1))
     weights = pretrained.load("vgg19", quiet=True)
     given = Pictures(np.asarray(content), (np.asarray(style),))
-    how, problem = transfer.prepare(given, weights, config)
+    how, problem = prepare.problem(given, weights, config)
     optimizer = optimizers.make(config.optimizer)
     keep = (config.solve.keep, config.solve.average_decay)
     solver = transfer.solver(how, config.optimizer, *keep)

@@ -13,8 +13,18 @@ ROOT = Path(nst_jax.__file__).parent
 ORDER = [
     *("errors", "settings", "layers", "scales", "config", "disk", "images"),
     *("pictures", "color", "regions", "arrays", "convolution", "vgg", "lpips"),
-    *("moments", "roots", "losses", "masks", "targets", "objective", "balance"),
-    *("lbfgs", "optimizers", "solve", "devices", "pyramid", "transfer", "memory"),
+    *("moments", "roots", "losses", "masks", "targets", "objective"),
+    *(
+        "lbfgs",
+        "optimizers",
+        "solve",
+        "balance",
+        "devices",
+        "pyramid",
+        "prepare",
+        "transfer",
+        "memory",
+    ),
     *(
         "pretrained",
         "quality",

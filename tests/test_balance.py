@@ -6,7 +6,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import balance, transfer
+from nst_jax import balance, prepare, transfer
 from nst_jax.arrays import LossTerms, Weights
 from nst_jax.config import (
     Config,
@@ -56,7 +56,7 @@ def asked(**goal):
 
 def problem_of(pictures, network, config):
     """What the first step is given: the problem, and the terms of it."""
-    how, plain = transfer.prepare(pictures, network, config)
+    how, plain = prepare.problem(pictures, network, config)
     terms = transfer.solver(how, config.optimizer, "last", 0.9).terms
     noise = balance.disorder(
         pictures.styles, np.ones(len(pictures.styles)), pictures.content.shape[:2]
@@ -114,7 +114,7 @@ def test_the_scale_of_the_weights_does_not_matter(pictures, network):
 def test_more_strength_is_more_style_and_compiles_nothing(
     pictures, network, optimizer, steps
 ):
-    how, plain = transfer.prepare(pictures, network, CONFIG)
+    how, plain = prepare.problem(pictures, network, CONFIG)
     settings = OptimizerConfig(optimizer=optimizer)
     loop = transfer.solver(how, settings, "last", CONFIG.solve.average_decay)
     style, content, sizes = [], [], set()
@@ -189,7 +189,7 @@ def test_pictures_without_a_range_keep_their_weights(pictures, network):
     config = asked(strength=0.5)
     result = transfer.stylize(content, content, network, config)
     assert result.is_finite
-    how, plain = transfer.prepare(Pictures(content, (content,)), network, config)
+    how, plain = prepare.problem(Pictures(content, (content,)), network, config)
     terms = transfer.solver(how, config.optimizer, "last", 0.9).terms
     here = jnp.asarray(content)
     found = balance.balanced(terms, plain, here, here, 0.5)
@@ -240,8 +240,8 @@ def test_nothing_changes_without_it(pictures, network):
         pace=lambda step: 1,
         log_every=1,
     )
-    _, plain = transfer.prepare(pictures, network, config)
-    how, _ = transfer.prepare(pictures, network, config)
+    _, plain = prepare.problem(pictures, network, config)
+    how, _ = prepare.problem(pictures, network, config)
     terms = transfer.solver(how, config.optimizer, "last", 0.99).terms
     want = terms(plain, jnp.asarray(pictures.content))
     found = next(steps).terms

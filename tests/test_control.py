@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import objective, solve, transfer
+from nst_jax import objective, prepare, solve, transfer
 from nst_jax.arrays import Weights
 from nst_jax.config import (
     Config,
@@ -70,7 +70,7 @@ def halves(shape):
 
 
 def terms(given, network, config, image=None):
-    how, problem = transfer.prepare(given, network, config)
+    how, problem = prepare.problem(given, network, config)
     image = given.content[::-1] if image is None else image
     return objective.terms(how, problem, jnp.asarray(image.copy()))
 
@@ -124,7 +124,7 @@ def test_a_region_is_the_loss_of_its_own_pixels(network, pictures):
         mask[:, 6:-6] = 0
     given = Pictures(content, (style,), regions=masks[0], style_regions=(masks[1],))
     image = content[::-1].copy()
-    how, problem = transfer.prepare(given, network, config)
+    how, problem = prepare.problem(given, network, config)
     found = float(objective.terms(how, problem, jnp.asarray(image)).total)
     from nst_jax import masks as room
     from nst_jax import vgg
@@ -381,7 +381,7 @@ def test_a_region_outside_the_fill_moves_nothing(network, pictures):
     regions = halves(content.shape)
     config = change(objective={"style_loss": EVERY_LOSS, "style_layers": ("relu1_1",)})
     given = Pictures(content, (style,), regions=regions, fill=regions[..., 0])
-    how, problem = transfer.prepare(given, network, config)
+    how, problem = prepare.problem(given, network, config)
     gradient = jax.grad(lambda image: objective.terms(how, problem, image).total)(
         jnp.asarray(content[::-1].copy())
     )
@@ -402,7 +402,7 @@ def test_only_the_result_wraps_and_not_the_style(network, pictures):
         style_regions=(halves(style.shape),),
     )
     flat, wrapped = (
-        transfer.prepare(given, network, change(control={"wrap": wrap}))[1]
+        prepare.problem(given, network, change(control={"wrap": wrap}))[1]
         for wrap in ("none", "xy")
     )
     for name, target in flat.targets.style.items():

@@ -24,7 +24,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import flags, inputs, objective, preset, run, transfer
+from nst_jax import flags, inputs, objective, prepare, preset, run, transfer
 from nst_jax.arrays import Preprocessing
 from nst_jax.pictures import Pictures
 from nst_jax.pretrained import known, places
@@ -138,7 +138,7 @@ def ours(weights, small):
         settings = parsed(name)
         # Programs that squash or crop the style never see another shape.
         chosen = same if settings.inputs.fit in ("stretch", "crop") else style
-        how, problem = transfer.prepare(
+        how, problem = prepare.problem(
             Pictures(content=content, styles=(chosen,)),
             seen_by(weights, settings),
             settings,
@@ -339,7 +339,7 @@ def test_terms_are_the_recorded_ones(name, example):
     record = RECORDS[name]
     for case in chosen_figures(record):
         settings, given, weights = example(name, case["arguments"])
-        how, problem = transfer.prepare(given.final, weights, settings)
+        how, problem = prepare.problem(given.final, weights, settings)
         image = image_of(case["image"], given)
         terms, slope = value_and_slope(how, problem, image)
         assert_recorded_terms(terms, case["terms"], record, TERMS_AGREE.get(name, 1e-5))
@@ -555,7 +555,7 @@ def test_regions_are_the_posters(weights, small, look):
     low = np.clip((rows - 15) / 10, 0, 1).astype(np.float32)
     masks, style_masks = (np.stack([m, 1 - m], -1) for m in (left, low))
     settings = parsed("cs229")
-    how, problem = transfer.prepare(
+    how, problem = prepare.problem(
         Pictures(
             content=content,
             styles=(style,),

@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import devices, memory, transfer
+from nst_jax import devices, memory, prepare, transfer
 from nst_jax.arrays import Weights
 from nst_jax.config import (
     Config,
@@ -94,7 +94,7 @@ def test_jobs_of_one_shape_compile_once(network, pictures):
     config = change(CONFIG, optimizer={"learning_rate": 0.017})
     content, style = pictures
     transfer.stylize(content, style, network, config)
-    how, _ = transfer.prepare(Pictures(content, (style,)), network, config)
+    how, _ = prepare.problem(Pictures(content, (style,)), network, config)
     solver = transfer.solver(how, config.optimizer, "last", 0.99)
     transfer.stylize(1 - content, 1 - style, network, config)
     longer = change(config, solve={"steps": 7}, objective={"style_weight": 3.0})
@@ -120,7 +120,7 @@ def test_first_images(network, pictures, noise):
 
     def first(**settings):
         config = change(CONFIG, inputs={"noise": noise, **settings})
-        _, problem = transfer.prepare(Pictures(content, (style,)), network, config)
+        _, problem = prepare.problem(Pictures(content, (style,)), network, config)
         return np.asarray(
             transfer.first_image(config.inputs, jnp.asarray(content), problem)
         )
@@ -239,9 +239,9 @@ def test_precision_has_an_answer_for_each_device(asked, platform, found):
 
 def test_a_precision_that_is_settled_is_not_asked_for_again():
     settled = Config(network=NetworkConfig(precision="tf32"))
-    assert transfer.forward(settled).precision == "tf32"
+    assert prepare.forward(settled).precision == "tf32"
     here = devices.precision("auto", devices.current())
-    assert transfer.forward(Config()).precision == here
+    assert prepare.forward(Config()).precision == here
 
 
 def test_inputs_are_not_changed(network, pictures):

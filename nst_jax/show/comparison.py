@@ -42,13 +42,13 @@ def compare(request: flags.Request) -> int:
     style_layers = tuple(layers.weighted(goal.style_layers, network))
     found = _read(request, (*content_layers, *style_layers, _LPIPS_DEEPEST))
     start.prepare_jax(request.config.output.device)
-    from nst_jax import quality, transfer
+    from nst_jax import prepare, quality
     from nst_jax.show import probes
 
     quality.check()
     with probes.network(request.config) as (config, weights):
         look = quality.Look(
-            weights, transfer.forward(config), content_layers, style_layers
+            weights, prepare.forward(config), content_layers, style_layers
         )
         rows = quality.compare(
             found.pictures[found.reference],

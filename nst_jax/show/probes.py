@@ -20,6 +20,7 @@ from nst_jax import (
     layers,
     metrics,
     objective,
+    prepare,
     pretrained,
     progress,
     transfer,
@@ -97,7 +98,7 @@ def features(
         weights.preprocessing,
         jnp.asarray(image),
         names=names,
-        forward=transfer.forward(config),
+        forward=prepare.forward(config),
     )
     return {name: np.asarray(maps) for name, maps in found.items()}
 

@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Float32
 
-from nst_jax import layers, objective, quality, transfer
+from nst_jax import layers, objective, prepare, quality
 from nst_jax.config import Config
 from nst_jax.pictures import Pictures
 from studying import work
@@ -40,7 +40,7 @@ def measure(
     loaded = work.weights(config.network, config.inputs.seed)
     look = quality.Look(
         loaded,
-        transfer.forward(config),
+        prepare.forward(config),
         tuple(layers.weighted(goal.content_layers, network)),
         tuple(layers.weighted(goal.style_layers, network)),
     )
@@ -79,7 +79,7 @@ def _wasserstein(
     )
     config = dataclasses.replace(config, objective=goal)
     loaded = work.weights(config.network, config.inputs.seed)
-    how, problem = transfer.prepare(pictures, loaded, config)
+    how, problem = prepare.problem(pictures, loaded, config)
 
     def apart(image: Picture) -> dict[str, float]:
         found = jax.device_get(_terms(how)(problem, jnp.asarray(image)))

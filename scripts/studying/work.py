@@ -23,6 +23,7 @@ from nst_jax import (
     job,
     objective,
     optimizers,
+    prepare,
     pretrained,
     solve,
     transfer,
@@ -227,9 +228,9 @@ def _made(
     config: Config,
 ) -> tuple[Pictures, objective.Recipe, objective.Problem, Image]:
     """What a trial looks at, and its first image."""
-    pictures = transfer.coloured(inputs.read(config).final, config.control)
+    pictures = prepare.coloured(inputs.read(config).final, config.control)
     loaded = weights(config.network, config.inputs.seed)
-    how, problem = transfer.prepare(pictures, loaded, config)
+    how, problem = prepare.problem(pictures, loaded, config)
     given = pictures.initial
     first = (
         transfer.first_image(config.inputs, jnp.asarray(pictures.content), problem)

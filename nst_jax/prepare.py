@@ -1,0 +1,234 @@
+"""From pictures to a problem: formulas, targets, and maps of where each term looks."""
+
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jaxtyping import Float32
+
+from nst_jax import color, devices, layers, masks, objective, targets, vgg
+from nst_jax.arrays import Params, Preprocessing, RegionMaps, Weights
+from nst_jax.config import Config, ControlConfig, NetworkConfig
+from nst_jax.errors import RequestError
+from nst_jax.pictures import Pictures
+
+Mask = Float32[np.ndarray, "_ _"]
+Masks = Float32[np.ndarray, "_ _ _"]
+
+_content_targets = jax.jit(
+    targets.content_targets, static_argnames=("names", "forward")
+)
+_style_statistics = jax.jit(
+    targets.style_statistics,
+    static_argnames=("names", "forward", "division", "statistics"),
+)
+_style_targets = jax.jit(targets.style_targets, static_argnames="statistics")
+
+
+def coloured(pictures: Pictures, settings: ControlConfig) -> Pictures:
+    """The pictures as the network is to see them, whatever keeps the colours."""
+    method = settings.color
+    if method == "none" or (settings.color_when == "after" and method != "luminance"):
+        return pictures
+    # Each style takes the colours of the parts that it is for.
+    regions = pictures.style_regions or (None,) * len(pictures.styles)
+    shares = pictures.shares or (None,) * len(pictures.styles)
+    styles = tuple(
+        color.before(
+            style,
+            pictures.content,
+            method,
+            style_regions=own,
+            regions=pictures.regions,
+            shares=share,
+        )
+        for style, own, share in zip(pictures.styles, regions, shares, strict=True)
+    )
+    if method != "luminance":
+        return pictures._replace(styles=styles)
+    initial = None if pictures.initial is None else color.grey(pictures.initial)
+    return pictures._replace(
+        content=color.grey(pictures.content), styles=styles, initial=initial
+    )
+
+
+def problem(
+    pictures: Pictures, weights: Weights, config: Config
+) -> tuple[objective.Recipe, objective.Problem]:
+    """The objective of a job: its formulas, and its arrays with the targets."""
+    if not pictures.styles:
+        raise RequestError("style must hold at least one picture, got none")
+    if weights.network != config.network.network:
+        raise RequestError(
+            f"weights must be of {config.network.network}, got {weights.network}"
+        )
+    how = objective.recipe(config.objective, forward(config))
+    for picture, name in (
+        (pictures.content, "content"),
+        *((style, "style") for style in pictures.styles),
+    ):
+        _check_size(picture, name, how)
+    constants = (
+        _params(weights, config.network),
+        _preprocessing(weights, config.network),
+    )
+    content = jnp.asarray(pictures.content)
+    kept = _content_targets(*constants, content, how.content_layers, how.forward)
+    kept |= objective.edges(how, content)
+    # Only the result tiles: round a style's borders lies no more of it.
+    flat = how.forward._replace(wrap="none")
+    statistics = [
+        _style_statistics(
+            *constants,
+            jnp.asarray(style),
+            _at_layers(masks_of_style, how.style_layers, flat),
+            how.style_layers,
+            flat,
+            how.gram_division,
+            how.statistics,
+        )
+        for style, masks_of_style in itertools.zip_longest(
+            pictures.styles, pictures.style_regions
+        )
+    ]
+    parts = jnp.asarray(shares(pictures, config))
+    goal = targets.Targets(kept, _style_targets(statistics, parts, how.statistics))
+    factors = objective.weights(config.objective, weights.network)
+    maps = _maps(pictures, how, config.control)
+    return how, objective.Problem(*constants, goal, factors, maps)
+
+
+def _params(weights: Weights, settings: NetworkConfig) -> Params:
+    """The network's numbers, turned where a program is known to turn them."""
+    if not settings.transpose_kernels:
+        return weights.params
+    return {
+        name: {**each, "kernel": each["kernel"].swapaxes(0, 1)}
+        for name, each in weights.params.items()
+    }
+
+
+def _preprocessing(weights: Weights, settings: NetworkConfig) -> Preprocessing:
+    """What the network is given: as it was trained, but for `input_scale`."""
+    if not settings.input_scale:
+        return weights.preprocessing
+    return weights.preprocessing._replace(scale=jnp.float32(settings.input_scale))
+
+
+def shares(pictures: Pictures, config: Config) -> Float32[np.ndarray, "s r"]:
+    """The weight of each style in the target of each region."""
+    if pictures.shares:
+        return np.asarray(pictures.shares, np.float32)
+    asked, styles = config.objective.style_weights, len(pictures.styles)
+    if len(asked) not in (1, styles):
+        raise RequestError(
+            f"style_weights must have one value for each of the {styles} styles, "
+            f"got {len(asked)}"
+        )
+    whole = np.asarray(asked * styles if len(asked) == 1 else asked, np.float32)
+    regions = 1 if pictures.regions is None else pictures.regions.shape[2]
+    return np.repeat((whole / whole.sum())[:, None], regions, axis=1)
+
+
+def _maps(
+    pictures: Pictures, how: objective.Recipe, settings: ControlConfig
+) -> objective.Maps:
+    """Where each term of the objective looks."""
+    protected = {}
+    if pictures.protect is not None:
+        found = _at_layers(
+            pictures.protect[:, :, None], how.content_layers, how.forward
+        )
+        extra = settings.protect_weight - 1
+        protected = {name: 1 + extra * mask[..., 0] for name, mask in found.items()}
+    moving, emphasis = free(pictures, settings), _emphasis(pictures, settings)
+    return objective.Maps(
+        regions=_at_layers(_painted(pictures), how.style_layers, how.forward),
+        region_weights=jnp.asarray(emphasis / len(emphasis), jnp.float32),
+        content=protected,
+        fill=None
+        if moving is None
+        else objective.Fill(jnp.asarray(pictures.content), jnp.asarray(moving)),
+    )
+
+
+def _painted(pictures: Pictures) -> Masks | None:
+    """Where each region has its style: with a fill only inside it.
+
+    What stays outside would else have to be made up for within.
+    """
+    if pictures.fill is None:
+        return pictures.regions
+    fill = pictures.fill[:, :, None]
+    return fill if pictures.regions is None else fill * pictures.regions
+
+
+def _emphasis(pictures: Pictures, settings: ControlConfig) -> Float32[np.ndarray, "r"]:
+    """The weight of each region's style."""
+    count = 1 if pictures.regions is None else pictures.regions.shape[2]
+    weights = settings.region_weights
+    if len(weights) not in (1, count):
+        raise RequestError(
+            f"region_weights must have one value for each of the {count} regions, got "
+            f"{len(weights)}"
+        )
+    return np.asarray(weights * count if len(weights) == 1 else weights, np.float32)
+
+
+def free(pictures: Pictures, settings: ControlConfig) -> Mask | None:
+    """Where the image may move: in the fill, and not in regions without a style."""
+    mask = pictures.fill
+    idle = _emphasis(pictures, settings) == 0
+    if pictures.regions is not None and idle.any():
+        moving = np.clip(1 - pictures.regions[:, :, idle].sum(2), 0, 1)
+        mask = moving if mask is None else mask * moving
+    return mask
+
+
+def _at_layers(
+    regions: Masks | None, names: tuple[str, ...], forward: vgg.Forward
+) -> RegionMaps:
+    """Masks at the positions of each layer; nothing without masks."""
+    if regions is None:
+        return {}
+    rows = {layer.name: layer for layer in layers.table(forward.network)}
+    mask = jnp.asarray(regions)
+    return {
+        name: masks.at_layer(
+            mask, rows[name].stride, forward.pool_rounding, forward.wrap
+        )
+        for name in names
+    }
+
+
+def forward(config: Config) -> vgg.Forward:
+    """How the network is run; a precision left open is that of the current device."""
+    settings = config.network
+    asked = settings.precision
+    return vgg.Forward(
+        network=settings.network,
+        pooling=settings.pooling,
+        pool_rounding=settings.pool_rounding,
+        pool_scale=settings.pool_scale,
+        padding=settings.padding,
+        wrap=config.control.wrap,
+        precision=devices.precision(asked, devices.current())
+        if asked == "auto"
+        else asked,
+    )
+
+
+def least_side(config: Config) -> int:
+    """Rows and columns that the deepest layer in use needs."""
+    return layers.least_side(config.used_layers(), config.network.network)
+
+
+def _check_size(picture: np.ndarray, name: str, how: objective.Recipe) -> None:
+    used = (*how.content_layers, *how.style_layers)
+    least = layers.least_side(used, how.forward.network)
+    if min(picture.shape[:2]) < least:
+        raise RequestError(
+            f"{name} must be rows x columns x 3 with at least {least} rows and "
+            f"columns, got {' x '.join(map(str, picture.shape))}"
+        )
