@@ -1,4 +1,4 @@
-"""The command line, generated from config.py: each field of it is one flag.
+"""The command line, generated from config: each field of it is one flag.
 
 Knows no JAX, so a wrong flag is answered at once. absl reads the arguments into
 a set of flags of its own: nothing is shared with other programs' flags, and every
@@ -26,7 +26,7 @@ class Program(NamedTuple):
 
     `needed` are the flags that must be there, each with a word for its value; `own`
     is a dataclass of settings that only this program has; `defaults` are the settings
-    in which it differs from config.py.
+    in which it differs from config.
     """
 
     needed: Mapping[str, str]

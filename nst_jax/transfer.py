@@ -140,8 +140,9 @@ def steps(
     for shape, (first, last) in zip(shapes, turns, strict=True):
         here = prepare.coloured(pictures(shape), config.control)
         how, problem = prepare.problem(here, weights, config)
-        if config.objective.balance == "range":
-            problem = _balanced(how, problem, here, config)
+        strength = config.objective.balanced_strength()
+        if strength is not None:
+            problem = _balanced(how, problem, here, config, strength)
         loop = solver(how, config.optimizer, settings.keep, settings.average_decay)
         if image is None or state is None:
             state = loop.init(_start(here, problem, config))
@@ -209,7 +210,11 @@ def _objective(how: objective.Recipe) -> solve.ObjectiveFn:
 
 
 def _balanced(
-    how: objective.Recipe, problem: objective.Problem, here: Pictures, config: Config
+    how: objective.Recipe,
+    problem: objective.Problem,
+    here: Pictures,
+    config: Config,
+    strength: float,
 ) -> objective.Problem:
     """The problem with weights for these pictures and the strength that is asked."""
     content = jnp.asarray(here.content)
@@ -220,7 +225,7 @@ def _balanced(
         problem,
         content,
         jnp.asarray(disorder),
-        config.objective.strength,
+        strength,
     )
 
 

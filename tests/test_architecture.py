@@ -52,7 +52,7 @@ RESERVED = {
     "flax": {"vgg"},
     "optax": {"optimizers", "lbfgs", "pyramid"},
     "matplotlib": {"plots", "show"},
-    "jax": set(ORDER[10:28]) | {"pretrained", "quality", "job", "show"},
+    "jax": set(ORDER[10:30]) | {"pretrained", "quality", "job", "show"},
 }
 
 
@@ -95,9 +95,9 @@ def test_imports_point_inwards(room, path):
             assert "_src" not in rest, f"{name} is private"
 
 
-@pytest.mark.parametrize("room", ["errors", "layers", "config"])
+@pytest.mark.parametrize("room", ["errors", "settings", "layers", "scales", "config"])
 def test_settings_need_the_standard_library_only(room):
-    for name in imported(ROOT / f"{room}.py"):
+    for name in (n for other, path in rooms() if other == room for n in imported(path)):
         top = name.partition(".")[0]
         assert top == "nst_jax" or top in sys.stdlib_module_names
 
@@ -107,8 +107,9 @@ def knows_config(names):
 
 
 def test_config_stops_at_the_composing_rooms():
-    composing = {"objective", "optimizers", "transfer", "memory"}
-    core = ORDER[ORDER.index("arrays") : ORDER.index("images")]
+    composing = {"objective", "optimizers", "prepare", "transfer", "memory"}
+    core = ORDER[ORDER.index("arrays") : ORDER.index("memory") + 1]
+    assert composing < set(core)
     for room, path in rooms():
         if room in core:
             assert knows_config(imported(path)) == (room in composing), room

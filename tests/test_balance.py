@@ -105,7 +105,7 @@ def test_the_scale_of_the_weights_does_not_matter(pictures, network):
     again = transfer.stylize(pictures.content, pictures.styles, network, other)
     np.testing.assert_allclose(result.image, again.image, atol=1e-4)
     fixed = transfer.stylize(
-        pictures.content, pictures.styles, network, asked(balance="none")
+        pictures.content, pictures.styles, network, asked(balance="none", strength=-1.0)
     )
     assert np.abs(result.image - fixed.image).max() > 0.02
 
@@ -216,10 +216,10 @@ def test_disorder_holds_the_styles_colours_by_their_shares():
 @pytest.mark.parametrize(
     ("goal", "message"),
     [
-        ({"content_weight": 0.0}, "content_weight must be above 0 with balance=range"),
-        ({"style_weight": 0.0}, "style_weight must be above 0 with balance=range"),
+        ({"content_weight": 0.0}, "content_weight must be above 0 to be balanced"),
+        ({"style_weight": 0.0}, "style_weight must be above 0 to be balanced"),
         ({"balance": "none", "strength": 0.7}, "strength needs balance=range"),
-        ({"strength": 1.5}, "strength must be 0 to 1"),
+        ({"strength": 1.5}, "strength must be -1.0 to 1"),
     ],
 )
 def test_wrong_requests(goal, message):
@@ -231,7 +231,7 @@ def test_wrong_requests(goal, message):
 def test_nothing_changes_without_it(pictures, network):
     """The default leaves every weight as the user wrote it."""
     assert ObjectiveConfig().balance == "none"
-    config = asked(balance="none")
+    config = asked(balance="none", strength=-1.0)
     steps = transfer.steps(
         lambda shape: pictures,
         [(18, 20)],

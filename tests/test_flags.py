@@ -19,9 +19,9 @@ from nst_jax.config import (
     NetworkConfig,
     OutputConfig,
     SolveConfig,
-    setting,
 )
 from nst_jax.errors import RequestError
+from nst_jax.settings import setting
 
 FILES = ("--content=a.jpg", "--style=b.jpg", "--output=c.png")
 FIELDS = [

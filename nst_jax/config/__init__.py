@@ -1,0 +1,86 @@
+"""Every setting of the program, once: type, default, help and range.
+
+Standard library only, so that a wrong flag is answered before JAX is loaded.
+The command line is generated from these dataclasses. In the core only the
+composing rooms (objective, optimizers, transfer, memory) see one: the mathematics
+takes plain numbers.
+"""
+
+import dataclasses
+
+from nst_jax import layers
+from nst_jax.config.method import STYLE_LOSSES as STYLE_LOSSES
+from nst_jax.config.method import NetworkConfig as NetworkConfig
+from nst_jax.config.method import ObjectiveConfig as ObjectiveConfig
+from nst_jax.config.moves import OptimizerConfig as OptimizerConfig
+from nst_jax.config.moves import SolveConfig as SolveConfig
+from nst_jax.config.outcome import OutputConfig as OutputConfig
+from nst_jax.config.pictures import FIRST_IMAGES as FIRST_IMAGES
+from nst_jax.config.pictures import ControlConfig as ControlConfig
+from nst_jax.config.pictures import InputConfig as InputConfig
+from nst_jax.errors import RequestError
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Config:
+    """All settings of one run, by concern."""
+
+    inputs: InputConfig = InputConfig()
+    control: ControlConfig = ControlConfig()
+    network: NetworkConfig = NetworkConfig()
+    objective: ObjectiveConfig = ObjectiveConfig()
+    optimizer: OptimizerConfig = OptimizerConfig()
+    solve: SolveConfig = SolveConfig()
+    output: OutputConfig = OutputConfig()
+
+    def __post_init__(self) -> None:
+        styles = len(self.inputs.style)
+        shares = len(self.objective.style_weights)
+        if styles and shares not in (1, styles):
+            raise RequestError(
+                f"style_weights must have one value for each of the {styles} styles, "
+                f"got {shares}"
+            )
+        self._check_terms()
+
+    def used_layers(self) -> tuple[str, ...]:
+        """The names of all layers that are looked at."""
+        goal, network = self.objective, self.network.network
+        entries = (goal.content_layers, goal.style_layers)
+        return tuple(n for each in entries for n in layers.weighted(each, network))
+
+    def tiling(self) -> tuple[int, int]:
+        """What rows and columns of the result are multiples of.
+
+        Where it wraps each pool must meet whole windows; else any size will do.
+        """
+        step = layers.stride(self.used_layers(), self.network.network)
+        wrap = self.control.wrap
+        return step if "y" in wrap else 1, step if "x" in wrap else 1
+
+    def is_texture(self) -> bool:
+        """Whether only the style is looked at: then the content may be left out."""
+        goal = self.objective
+        weights = (goal.content_weight, goal.laplacian_weight)
+        return not any(weights) and self.inputs.init not in ("content", "blend")
+
+    def _check_terms(self) -> None:
+        """Layers are known ones, and something is left to minimise."""
+        goal = self.objective
+        factors = [goal.tv_weight, goal.laplacian_weight]
+        for name in ("content", "style"):
+            weight = getattr(goal, f"{name}_weight")
+            entries = layers.weighted(
+                getattr(goal, f"{name}_layers"), self.network.network
+            )
+            if weight and not entries:
+                raise RequestError(
+                    f"{name}_layers must name a layer, got none; to leave the {name} "
+                    f"out, {name}_weight=0"
+                )
+            factors += [weight * factor for factor in entries.values()]
+        if not any(factors):
+            raise RequestError(
+                "one of content_weight, style_weight, tv_weight and laplacian_weight "
+                "must be above 0, got 0 for all of them"
+            )

@@ -1,0 +1,44 @@
+"""What comes out."""
+
+import dataclasses
+from typing import Literal
+
+from nst_jax.settings import check, setting
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class OutputConfig:
+    """What comes out."""
+
+    output: str = setting(
+        "",
+        "The result: .png, .jpg, .webp, .tif or .bmp; the suffix decides the format.",
+        file="written",
+    )
+    overwrite: bool = setting(False, "Replace files that are there.", stored="never")
+    bit_depth: Literal["8", "16"] = setting("8", "Bits a channel (16: PNG and TIFF).")
+    quality: int = setting(95, "Of JPEG and WebP.", low=1, high=100)
+    no_metadata: bool = setting(False, "Leave the settings out of the picture.")
+    metrics: str = setting("", "CSV file for the terms of the loss.", file="written")
+    report: str = setting(
+        "", "HTML page with pictures, curves, settings and times.", file="written"
+    )
+    preview: str = setting(
+        "", "A picture that is rewritten while the run goes on.", file="written"
+    )
+    preview_every: int = setting(10, "Steps between previews.", low=1)
+    save_every: int = setting(
+        0, "Keep a numbered picture every so many steps; 0 keeps none.", low=0
+    )
+    device: str = setting(
+        "auto", "auto, cpu, gpu, tpu, or with a number: gpu:1.", stored="beside"
+    )
+    quiet: bool = setting(False, "Print errors only.", stored="never")
+    dry_run: bool = setting(
+        False,
+        "Print what would be done and how much memory it needs; write nothing.",
+        stored="never",
+    )
+
+    def __post_init__(self) -> None:
+        check(self)
