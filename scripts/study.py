@@ -26,7 +26,6 @@ from nst_jax.errors import RequestError
 
 if TYPE_CHECKING:
     import jax
-    from studying import work
 
 _IDENTITY = "study.json"
 _KEPT_EVERY = 60.0  # seconds
@@ -34,8 +33,10 @@ _KEPT_EVERY = 60.0  # seconds
 _FOREIGN = (
     *("scales", "scale_steps", "scale_filter", "keep", "average_decay", "log_every"),
     *("overwrite", "bit_depth", "quality", "no_metadata", "metrics", "report"),
-    *("preview", "preview_every", "save_every", "dry_run"),
+    *("preview", "preview_every", "save_every", "dry_run", "balance", "strength"),
 )
+# One scale, and weights that are the same for all.
+_FIXED = (("scales", "none"), ("balance", "none"), ("strength", -1.0))
 # They say how much is done, not what: with others the folder's results still hold.
 _FREE = ("--steps=", "--log_every=", "--scales=", "--bit_depth=", "--quality=")
 
@@ -126,7 +127,7 @@ def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
     quality.check()
     own = cast(StudyConfig, request.own)
     device = devices.pick(request.config.output.device)
-    config = grids.settings(request.config, [("scales", "none")])
+    config = grids.settings(request.config, _FIXED)
     config = job.resolve(config, device)
     quiet = config.output.quiet
     _claim(folder, config, given)
@@ -188,7 +189,6 @@ def _work(
     """Computes what is missing; what broke, by trial."""
     from nst_jax import words
 
-    loops: work.Loops = {}
     failed: dict[str, str] = {}
     for trial, mark in turns:
         if stopped():
@@ -196,7 +196,7 @@ def _work(
         if trial.label in failed:
             continue
         try:
-            _go_on(trial, mark, config, device, loops, folder, tell, stopped)
+            _go_on(trial, mark, config, device, folder, tell, stopped)
         except RequestError as error:
             failed[trial.label] = str(error)
         # Whatever it is, the other trials can do without this one.
@@ -210,7 +210,6 @@ def _go_on(
     mark: int,
     config: Config,
     device: "jax.Device",
-    loops: "work.Loops",
     folder: Folder,
     tell: Callable[[Trial, Found], None],
     stopped: Callable[[], int],
@@ -223,7 +222,7 @@ def _go_on(
     marks = tuple(each for each in trial.marks if each <= mark)
     if found.is_done(marks):
         return
-    ready = work.ready(trial, config, device, loops)
+    ready = work.ready(trial, config, device)
     kept = time.monotonic()
     for now in work.run(ready, found, marks, stopped):
         tell(trial, now)

@@ -538,6 +538,8 @@ def parts(draw):
         "content_layers": draw(weighted),
         "style_layers": draw(weighted),
         "tv_weight": draw(st.floats(1e-3, 1e9)),  # something is left to minimise
+        "balance": draw(st.sampled_from(["auto", "none"])),  # which leaves no term out
+        "strength": -1.0,
     }
     for kind in ("content", "style"):
         if not drawn["objective"][f"{kind}_layers"]:

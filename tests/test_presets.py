@@ -44,10 +44,12 @@ NOT_YET = {
 }
 
 
-def marked(names):
-    """The names as parameters of a test."""
+def marked(names, *, run=True):
+    """The names as parameters of a test; without `run`, wrong ones only by name."""
     return [
-        pytest.param(name, marks=pytest.mark.xfail(reason=NOT_YET[name], strict=True))
+        pytest.param(
+            name, marks=pytest.mark.xfail(reason=NOT_YET[name], strict=True, run=run)
+        )
         if name in NOT_YET
         else name
         for name in names
@@ -122,9 +124,9 @@ def shown(path, rows, columns):
 @pytest.fixture(scope="module")
 def small():
     """Content, a style of another shape, the style in the content's, and an image."""
-    content = shown(EXAMPLES / "content.jpg", 45, 51)
+    content = shown(EXAMPLES / "content.jpg", 27, 35)
     painting = EXAMPLES / "style.jpg"
-    style, same = shown(painting, 38, 47), shown(painting, 45, 51)
+    style, same = shown(painting, 25, 22), shown(painting, 27, 35)
     return content, style, same, content[:, ::-1].copy()
 
 
@@ -341,10 +343,14 @@ def test_terms_are_the_recorded_ones(name, example):
         settings, given, weights = example(name, case["arguments"])
         how, problem = prepare.problem(given.final, weights, settings)
         image = image_of(case["image"], given)
-        terms, slope = value_and_slope(how, problem, image)
-        assert_recorded_terms(terms, case["terms"], record, TERMS_AGREE.get(name, 1e-5))
-        size = np.linalg.norm(slope.astype(np.float64))
-        assert size == pytest.approx(case["gradient_norm"], rel=1e-4)
+        within = TERMS_AGREE.get(name, 1e-5)
+        if EVERYTHING or size_of(case) <= 128:
+            terms, slope = value_and_slope(how, problem, image)
+            size = np.linalg.norm(slope.astype(np.float64))
+            assert size == pytest.approx(case["gradient_norm"], rel=1e-4)
+        else:
+            terms = jax.jit(functools.partial(objective.terms, how))(problem, image)
+        assert_recorded_terms(terms, case["terms"], record, within)
 
 
 def runs(record):
@@ -371,9 +377,9 @@ def moves(name, arguments):
 
 
 def chosen_runs(record):
-    """All, or else the first, whose optimiser is the preset's own where one is."""
+    """All, or else the smallest; the first of them is by the preset's own optimiser."""
     found = list(runs(record))
-    return found if EVERYTHING else found[:1]
+    return found if EVERYTHING else [min(found, key=lambda rows: size_of(rows[0]))]
 
 
 def agreement(name, settings, step):
@@ -411,7 +417,7 @@ def assert_looks_as(image, facts, within):
         assert image[row, column] == pytest.approx(colour, abs=100 * within)
 
 
-@pytest.mark.parametrize("name", marked(RECORDS))
+@pytest.mark.parametrize("name", marked(RECORDS, run=False))
 def test_updates_are_the_recorded_ones(name, example):
     for rows in chosen_runs(RECORDS[name]):
         arguments, last = rows[0]["arguments"], max(row["steps"] for row in rows)
@@ -434,7 +440,8 @@ def test_updates_are_the_recorded_ones(name, example):
 
 
 @pytest.mark.parametrize(
-    "name", marked(name for name in RECORDS if "two_scales" in RECORDS[name])
+    "name",
+    marked((name for name in RECORDS if "two_scales" in RECORDS[name]), run=False),
 )
 def test_the_second_scale_goes_on_as_recorded(name, example):
     """The average is enlarged and clamped; Adam's moments and its count go along."""
@@ -551,8 +558,8 @@ def test_regions_are_the_posters(weights, small, look):
     """Each region's Gram matrix over its own size, averaged over regions."""
     content, _, style, image = small
     rows, columns = np.mgrid[: content.shape[0], : content.shape[1]]
-    left = (columns < 20).astype(np.float32)
-    low = np.clip((rows - 15) / 10, 0, 1).astype(np.float32)
+    left = (columns < 14).astype(np.float32)
+    low = np.clip((rows - 8) / 10, 0, 1).astype(np.float32)
     masks, style_masks = (np.stack([m, 1 - m], -1) for m in (left, low))
     settings = parsed("cs229")
     how, problem = prepare.problem(

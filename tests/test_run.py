@@ -444,7 +444,9 @@ def test_what_breaks_later_keeps_the_picture(job, capsys, meanwhile, error):
 def test_a_frame_does_not_keep_the_image_from_being_donated():
     image = jax.numpy.zeros((16, 16, 3))
     state = one_job.solve.State(image, None, jax.numpy.int32(0), image)
-    frame = one_job._frame(one_job.solve.Progress(0, state, 0.0, None, True))
+    now = one_job.solve.Progress(0, state, 0.0, None, True)
+    here = one_job.Pictures(np.zeros((16, 16, 3), np.float32), ())
+    frame = one_job._frame(now, lambda shape: here, one_job.Config())
     jax.jit(lambda x: x + 1, donate_argnums=0)(image)
     assert image.is_deleted()
     assert frame.image.flags.writeable

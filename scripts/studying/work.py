@@ -1,17 +1,16 @@
 """The runs: a trial from where it stopped to its last mark.
 
-One loop is compiled for each optimiser, objective and shape: the learning rate is
-part of the optimiser's state and not of what is compiled.
+One loop is compiled for each optimiser, objective and shape: a learning rate is part
+of the optimiser's state and not of what is compiled.
 """
 
-import dataclasses
 import functools
 import math
 import platform
 import time
 from collections.abc import Callable, Iterator
 from importlib import metadata
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -30,18 +29,13 @@ from nst_jax import (
 )
 from nst_jax import progress as lines
 from nst_jax.arrays import Image, LossTerms, Weights
-from nst_jax.config import Config, NetworkConfig, OptimizerConfig
+from nst_jax.config import Config, NetworkConfig
 from nst_jax.pictures import Pictures
 from studying import grids
 from studying.grids import Trial
 from studying.store import Found
 
-# They move by the rate times a direction that does not know the rate.
-_SCALABLE = ("adam", "rmsprop", "adagrad")
 _ROWS_A_DECADE = 20
-
-# (objective, optimiser, shape) -> what was compiled for it
-Loops = dict[Any, solve.Solver]
 
 
 class Ready(NamedTuple):
@@ -54,65 +48,21 @@ class Ready(NamedTuple):
     state: solve.State
 
 
-def ready(trial: Trial, base: Config, device: jax.Device, loops: Loops) -> Ready:
+def ready(trial: Trial, base: Config, device: jax.Device) -> Ready:
     """The trial before its first step.
 
     `base` are the study's settings, resolved for the device.
     """
     config = job.resolve(grids.settings(base, trial.changes), device)
     pictures, how, problem, first = _made(config)
-    settings = config.optimizer
-    if settings.optimizer in _SCALABLE:
-        # Its rate is not compiled, so that another one compiles nothing.
-        settings = dataclasses.replace(settings, learning_rate=1.0)
-    key = (how, settings, first.shape)
-    if key not in loops:
-        terms = jax.jit(functools.partial(objective.terms, how))
-        loops[key] = solve.make(terms, optimizer(settings))
-    solver = loops[key]
+    # What is compiled is kept there, and serves all rates.
+    solver = transfer.solver(how, config.optimizer, "last", 0.0)
     if trial.is_unlike:
         problem = _balanced(problem, solver.terms, first, config, base)
-    rate = jnp.float32(optimizers.learning_rate(config.optimizer))
-    opt_state = (rate, optimizers.make(settings).init(first))
-    return Ready(config, pictures, problem, solver, solver.init(first, opt_state))
-
-
-def optimizer(settings: OptimizerConfig) -> optimizers.Optimizer:
-    """The optimiser with the rate as the first part of its state.
-
-    Those that cannot be had so ignore that number: their rate is in the settings.
-    """
-    if settings.optimizer not in _SCALABLE:
-        plain = optimizers.make(settings)
-
-        def fixed(loss: optimizers.LossFn, image: Image, state: Any) -> optimizers.Step:
-            rate, inner = state
-            new = plain.step(loss, image, inner)
-            return new._replace(opt_state=(rate, new.opt_state))
-
-        return optimizers.Optimizer(_with_rate(plain, settings), fixed)
-
-    clips = optimizers.box(settings) == "step"
-    unit = optimizers.make(dataclasses.replace(settings, box="none"))
-
-    def step(loss: optimizers.LossFn, image: Image, state: Any) -> optimizers.Step:
-        rate, inner = state
-        new = unit.step(loss, image, inner)
-        moved = image + rate * (new.image - image)
-        if clips:
-            moved = jnp.clip(moved, 0, 1)
-        return new._replace(image=moved, opt_state=(rate, new.opt_state))
-
-    return optimizers.Optimizer(_with_rate(unit, settings), step)
-
-
-def _with_rate(
-    plain: optimizers.Optimizer, settings: OptimizerConfig
-) -> Callable[[Image], Any]:
-    def init(image: Image) -> Any:
-        return jnp.float32(optimizers.learning_rate(settings)), plain.init(image)
-
-    return init
+    state = solver.init(first)
+    moves = optimizers.at_rate(state.opt_state, config.optimizer)
+    state = state._replace(opt_state=moves)
+    return Ready(config, pictures, problem, solver, state)
 
 
 def run(
@@ -122,10 +72,9 @@ def run(
 
     It ends at the last mark, at a fault, or where somebody wants to stop.
     """
-    if found.step > 0 and not all(
-        mark in found.images or mark > found.step for mark in marks
-    ):
-        found = Found()  # it went past a mark without a look
+    passed = [mark for mark in marks if mark < found.step and mark not in found.images]
+    if passed or not _fits(found, now.state):
+        found = Found()  # a look was missed, or another version wrote it
     state = _restored(now.state, found)
     started = time.perf_counter()
     state, info = now.solver.chunk(now.problem, state, jnp.int32(0))
@@ -196,6 +145,12 @@ def _looked_at(
 def _finished(now: Ready, state: solve.State) -> np.ndarray:
     progress = solve.Progress(int(state.step), state, 0.0, None, True)
     return transfer.finish(progress, now.pictures, now.config).image
+
+
+def _fits(found: Found, start: solve.State) -> bool:
+    """Whether one can go on from there."""
+    shapes = [np.shape(leaf) for leaf in found.leaves]
+    return not shapes or shapes == [leaf.shape for leaf in jax.tree.leaves(start)]
 
 
 def _restored(start: solve.State, found: Found) -> solve.State:
