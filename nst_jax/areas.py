@@ -60,6 +60,7 @@ def read(
     if fill is not None:
         count = 1 if regions is None else regions.shape[-1]
         style_regions = _intact(fill, style_regions, own, count)
+        _check_left(style_regions, own, shares)
     return Areas(regions, style_regions, shares, protect, fill)
 
 
@@ -85,6 +86,11 @@ def _regions(
     """The content's masks, the styles', and the share of each style in each region."""
     control, weights = config.control, config.objective.style_weights
     if not control.content_mask:
+        if control.region_weights != (1.0,):
+            raise RequestError(
+                "region_weights needs content_mask, which says where regions are; for "
+                "the style as a whole give style_weight"
+            )
         each = for_each(weights, len(styles))
         return None, (), tuple((share / sum(each),) for share in each)
 
@@ -158,13 +164,21 @@ def _intact(
     if not any(own):
         return offered
     left = 1 - fill
-    if not left.any():
-        raise RequestError(
-            "fill must leave something of a content that is its own style, and is "
-            "white all over; paint black what is to be looked at"
-        )
     whole = np.ones((*fill.shape, count), np.float32)
     return tuple(
         masks * averaged(left, masks.shape[:2])[..., None] if is_own else masks
         for masks, is_own in zip(offered or (whole,) * len(own), own, strict=True)
     )
+
+
+def _check_left(
+    offered: tuple[Regions, ...], own: Sequence[bool], shares: Shares
+) -> None:
+    """Refuses a style that is the content, where a region it is for is all filled."""
+    for masks, is_own, share in zip(offered, own, shares, strict=False):
+        if is_own and not masks.any((0, 1))[np.asarray(share) > 0].all():
+            raise RequestError(
+                "fill must leave something of a content that is its own style, of each "
+                "region that it is for, and leaves nothing; paint black what is to be "
+                "looked at"
+            )

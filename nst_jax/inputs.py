@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from jaxtyping import Float32
 
-from nst_jax import areas, images, layers, scales
+from nst_jax import areas, images, scales
 from nst_jax.areas import Areas, Open
 from nst_jax.config import FIRST_IMAGES, Config, InputConfig
 from nst_jax.errors import RequestError
@@ -72,6 +72,7 @@ def load_image(
 def read(config: Config) -> Inputs:
     """The pictures that the settings name."""
     settings = config.inputs
+    rules = _rules(config)._replace(least=config.least_content())
     files: dict[str, str] = {}
 
     def opened(role: str, path: str) -> images.Picture:
@@ -81,7 +82,7 @@ def read(config: Config) -> Inputs:
 
     content = opened("content", settings.content) if settings.content else None
     if content:  # too small is answered before the styles are read
-        fitting.content_shape(content.pixels.shape[:2], _rules(config))
+        fitting.content_shape(content.pixels.shape[:2], rules)
     painted = [
         opened(areas.numbered("style", index, len(settings.style)), path)
         for index, path in enumerate(settings.style)
@@ -90,7 +91,7 @@ def read(config: Config) -> Inputs:
     own = [content is not None and each.sha256 == content.sha256 for each in painted]
     # Without a content its place, and so its shape, is the first style's.
     content = content or images.Picture(styles[0], None, "")
-    shape = fitting.content_shape(content.pixels.shape[:2], _rules(config))
+    shape = fitting.content_shape(content.pixels.shape[:2], rules)
     initial = _initial(settings, styles, opened)
     sizes = [each.shape[:2] for each in (content.pixels, *styles)]
     found = areas.read(config, sizes[0], sizes[1:], own, opened, files)
@@ -112,6 +113,8 @@ def at(inputs: Inputs, shape: Shape, config: Config) -> Pictures:
 
     Each is made from its original, not from another scale's.
     """
+    if shape == inputs.shape:
+        return inputs.final
     return _at(inputs.originals, inputs.shape, shape, config)
 
 
@@ -136,7 +139,7 @@ def shapes(inputs: Inputs, config: Config) -> tuple[Shape, ...]:
         for size in scales.sizes(round(whole), text)[:-1]
     ]
     made = [sampling.in_multiples(shape, rules.multiples) for shape in exact]
-    used = [shape for shape in made if min(shape) >= rules.least]
+    used = [shape for shape in made if min(shape) >= config.least_content()]
     return (*(shape for shape in used if shape != inputs.shape), inputs.shape)
 
 
@@ -172,8 +175,7 @@ def _rules(config: Config) -> fitting.Rules:
         rounding=settings.size_rounding,
         enlarge=settings.enlarge,
         fit=settings.fit,
-        # Pixels that leave the deepest layer in use at least one position.
-        least=layers.least_side(config.used_layers(), config.network.network),
+        least=config.least_side(),
         multiples=config.tiling(),
     )
 

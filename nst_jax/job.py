@@ -177,7 +177,9 @@ def _optimise(
         )
     )
     logs = job.files.metrics or job.files.report
-    pictures = functools.cache(functools.partial(inputs.at, job.inputs, config=config))
+    # Those of the scale at hand: scales that are done with are let go.
+    keep_one = functools.lru_cache(maxsize=1)
+    pictures = keep_one(functools.partial(inputs.at, job.inputs, config=config))
     with ExitStack() as stack:
         watch = progress.watch(job.files.steps, quiet=settings.quiet)
         stack.callback(watch.close)
@@ -262,7 +264,9 @@ def _report(
         settings=flagfile.dump(job.config, folders=False),
         rows=notes.rows,
         between=notes.between,
-        scales=list(zip(marks, names, strict=False)) if len(names) > 1 else (),
+        scales=list(zip(marks, names, strict=False))
+        if len(names) > 1 and settled.steps
+        else (),
         phases=phases,
         peak_memory=memory.peaks(device),
         facts=facts | job.inputs.files,

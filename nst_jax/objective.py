@@ -60,7 +60,7 @@ class Maps(NamedTuple):
     """Where each term looks; empty or None: everywhere alike."""
 
     regions: RegionMaps  # by style layer
-    region_weights: Float[Array, "r"]  # they sum to one
+    region_weights: Float[Array, "r"]  # divided by how many there are
     content: dict[str, Float[Array, "_h _w"]]  # by content layer
     fill: Fill | None
 

@@ -64,23 +64,21 @@ def problem(
             f"weights must be of {config.network.network}, got {weights.network}"
         )
     how = objective.recipe(config.objective, forward(config))
-    for picture, name in (
-        (pictures.content, "content"),
-        *((style, "style") for style in pictures.styles),
-    ):
-        _check_size(picture, name, how)
-    constants = (
-        _params(weights, config.network),
-        _preprocessing(weights, config.network),
-    )
+    used = (*how.content_layers, *how.style_layers)
+    least = layers.least_side(used, how.forward.network)
+    # Its edges are looked for in windows, of which three each way are needed.
+    _check_size(pictures.content, "content", max(least, 3 * (how.laplacian_pool or 0)))
+    for style in pictures.styles:
+        _check_size(style, "style", least)
+    given = constants(weights, config.network)
     content = jnp.asarray(pictures.content)
-    kept = _content_targets(*constants, content, how.content_layers, how.forward)
+    kept = _content_targets(*given, content, how.content_layers, how.forward)
     kept |= objective.edges(how, content)
     # Only the result tiles: round a style's borders lies no more of it.
     flat = how.forward._replace(wrap="none")
     statistics = [
         _style_statistics(
-            *constants,
+            *given,
             jnp.asarray(style),
             _at_layers(masks_of_style, how.style_layers, flat),
             how.style_layers,
@@ -96,7 +94,14 @@ def problem(
     goal = targets.Targets(kept, _style_targets(statistics, parts, how.statistics))
     factors = objective.weights(config.objective, weights.network)
     maps = _maps(pictures, how, config.control)
-    return how, objective.Problem(*constants, goal, factors, maps)
+    return how, objective.Problem(*given, goal, factors, maps)
+
+
+def constants(
+    weights: Weights, settings: NetworkConfig
+) -> tuple[Params, Preprocessing]:
+    """The network's numbers and what it is given, as the settings want them."""
+    return _params(weights, settings), _preprocessing(weights, settings)
 
 
 def _params(weights: Weights, settings: NetworkConfig) -> Params:
@@ -219,14 +224,7 @@ def forward(config: Config) -> vgg.Forward:
     )
 
 
-def least_side(config: Config) -> int:
-    """Rows and columns that the deepest layer in use needs."""
-    return layers.least_side(config.used_layers(), config.network.network)
-
-
-def _check_size(picture: np.ndarray, name: str, how: objective.Recipe) -> None:
-    used = (*how.content_layers, *how.style_layers)
-    least = layers.least_side(used, how.forward.network)
+def _check_size(picture: np.ndarray, name: str, least: int) -> None:
     if min(picture.shape[:2]) < least:
         raise RequestError(
             f"{name} must be rows x columns x 3 with at least {least} rows and "

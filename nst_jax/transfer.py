@@ -89,11 +89,7 @@ def stylize(
             f"{given.initial.shape}"
         )
     rows, columns, _ = given.content.shape
-    shape, least, multiples = (
-        (rows, columns),
-        prepare.least_side(config),
-        config.tiling(),
-    )
+    shape, multiples = (rows, columns), config.tiling()
     if sampling.in_multiples(shape, multiples) != shape:
         raise RequestError(
             f"content must have rows and columns that are multiples of {multiples[0]} "
@@ -101,9 +97,10 @@ def stylize(
             f"and {columns}; resize it"
         )
     sizes = scales.sizes(max(shape), config.solve.scales)
-    shapes = pyramid.shapes(shape, sizes, least, multiples)
+    shapes = pyramid.shapes(shape, sizes, config.least_content(), multiples)
+    pictures = functools.partial(resized, given, least=config.least_side())
     for progress in steps(
-        functools.partial(resized, given, least=least),
+        pictures,
         shapes,
         weights,
         config,
@@ -112,7 +109,9 @@ def stylize(
     ):
         if callback and callback(progress) is False:
             break
-    return finish(progress, given, config)
+    # It may have ended at a scale before the last.
+    rows, columns, _ = progress.state.image.shape
+    return finish(progress, pictures((rows, columns)), config)
 
 
 def steps(
@@ -139,10 +138,7 @@ def steps(
     turns = itertools.pairwise(marks)
     for shape, (first, last) in zip(shapes, turns, strict=True):
         here = prepare.coloured(pictures(shape), config.control)
-        how, problem = prepare.problem(here, weights, config)
-        strength = config.objective.balanced_strength()
-        if strength is not None:
-            problem = _balanced(how, problem, here, config, strength)
+        how, problem = balanced_problem(here, weights, config)
         loop = solver(how, config.optimizer, settings.keep, settings.average_decay)
         if image is None or state is None:
             state = loop.init(_start(here, problem, config))
@@ -209,21 +205,23 @@ def _objective(how: objective.Recipe) -> solve.ObjectiveFn:
     return jax.jit(functools.partial(objective.terms, how))
 
 
-def _balanced(
-    how: objective.Recipe,
-    problem: objective.Problem,
-    here: Pictures,
-    config: Config,
-    strength: float,
-) -> objective.Problem:
-    """The problem with weights for these pictures and the strength that is asked."""
-    content = jnp.asarray(here.content)
+def balanced_problem(
+    here: Pictures, weights: Weights, config: Config
+) -> tuple[objective.Recipe, objective.Problem]:
+    """The objective, with weights for these pictures if a strength is asked for.
+
+    `here` are the pictures as the network sees them: `prepare.coloured`.
+    """
+    how, problem = prepare.problem(here, weights, config)
+    strength = config.objective.balanced_strength()
+    if strength is None:
+        return how, problem
     shares = prepare.shares(here, config).mean(axis=1)
     disorder = balance.disorder(here.styles, shares, here.content.shape[:2])
-    return balance.balanced(
+    return how, balance.balanced(
         _objective(how),
         problem,
-        content,
+        jnp.asarray(here.content),
         jnp.asarray(disorder),
         strength,
     )

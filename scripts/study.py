@@ -72,8 +72,8 @@ def _main(argv: Sequence[str]) -> int:
         if name in request.given:
             raise RequestError(f"--{name} is not for a study; leave it out")
     plots.check()
-    folder = _folder(request.config.output.output)
     given = inputs.read(request.config)
+    folder = _folder(request.config.output.output)
     start.prepare_jax(request.config.output.device)
     return _run(request, folder, given)
 

@@ -1,5 +1,7 @@
 """Strict modes for every test, and the networks that tests share."""
 
+import importlib.util
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,6 +11,9 @@ from nst_jax import layers
 from nst_jax.arrays import Preprocessing
 
 jax.config.update("jax_numpy_rank_promotion", "raise")
+
+# The comparison with torch is for those who have it.
+collect_ignore = [] if importlib.util.find_spec("torch") else ["peer.py"]
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,11 @@ class Look:
     """A network's features, each picture looked at once in each way."""
 
     def __init__(self, params):
-        self.params, self.seen = params, {}
+        self.seen = {}
+        self.params = {
+            name: {part: np.float64(array) for part, array in layer.items()}
+            for name, layer in params.items()
+        }
 
     def __call__(self, image, way):
         key = (way, image.shape, image.tobytes())

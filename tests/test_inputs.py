@@ -453,7 +453,7 @@ def test_a_style_that_is_the_content_is_looked_at_outside_the_fill():
     mask = np.zeros((60, 80), np.uint8)
     mask[:, :40] = 255
     save("fill.png", mask)
-    labels = save("labels.png", halves(60, 80, at=0.25))
+    labels = save("labels.png", halves(60, 80, at=0.75))
     control = {"fill": "fill.png"}
     read, _ = job(size=0, control=control)
     assert read.final.style_regions == ()  # another picture: all of it
@@ -479,6 +479,12 @@ def test_a_fill_that_leaves_nothing_of_its_own_style_is_refused():
     settings = config({"fill": "fill.png"}, style=("content.png",))
     with pytest.raises(RequestError, match="fill must leave something"):
         inputs.read(settings)
+    # Of one region nothing is left, though of the picture there is.
+    save("fill.png", halves(60, 80, (255,) * 3, (0,) * 3))
+    labels = (save("labels.png", halves(60, 80, at=0.25)),)
+    control = {"fill": "fill.png", "content_mask": labels, "style_mask": labels}
+    with pytest.raises(RequestError, match="of each region"):
+        inputs.read(config(control, style=("content.png",)))
 
 
 def test_without_a_content_the_style_has_the_shape():

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import flags, images, pretrained, run, show, transfer
+from nst_jax import flags, images, objective, pretrained, run, show, transfer
 from nst_jax.arrays import LossTerms
 from nst_jax.config import Config, NetworkConfig, ObjectiveConfig, SolveConfig
 from nst_jax.show import figures, probes
@@ -322,6 +322,22 @@ def test_losses_are_those_that_a_run_measures(folder, capsys):
     assert "total " in said
 
 
+def test_losses_have_the_weights_of_a_strength(folder, capsys):
+    files = ("--image=photo.png", "--content=photo.png", "--style=painting.png")
+    losses = []
+    for strength in ("0.2", "0.7"):
+        flags = (*files, *SHALLOW, *RANDOM, f"--strength={strength}")
+        assert show.main(["losses", *flags]) == 0
+        (row,) = (
+            line.split()
+            for line in capsys.readouterr().out.splitlines()
+            if line.startswith("style/relu1_1")
+        )
+        losses.append(row[-1])
+    # Weights differ, and what they weigh does not.
+    assert float(losses[0]) == pytest.approx(float(losses[1]), rel=1e-4)
+
+
 def test_the_table_has_every_term_with_its_weight():
     config = Config(
         objective=ObjectiveConfig(style_layers=("relu1_1:4",), style_weight=5.0)
@@ -329,7 +345,8 @@ def test_the_table_has_every_term_with_its_weight():
     found = LossTerms(
         {"relu4_2": np.float32(2)}, {"relu1_1": np.float32(60)}, tv=np.float32(1.5)
     )
-    rows = {row.name: row for row in probes.named(found, config)}
+    factors = objective.weights(config.objective, "vgg19")
+    rows = {row.name: row for row in probes.named(found, factors)}
     assert [*rows][-1] == "total"
     assert rows["style/relu1_1"][1:] == (60, 20)
     assert rows["content/relu4_2"][1:] == (2, 1)

@@ -18,7 +18,7 @@ from nst_jax.config import (
     SolveConfig,
 )
 from nst_jax.errors import RequestError
-from nst_jax.pictures import Pictures
+from nst_jax.pictures import Pictures, resized
 
 OBJECTIVE = ObjectiveConfig(
     content_layers=("relu2_2",),
@@ -88,6 +88,23 @@ def test_callback_sees_every_row_and_may_stop(network, pictures):
     assert seen == [0, 2, 4, 5]
     result = transfer.stylize(*pictures, network, CONFIG, callback=lambda p: p.step < 2)
     assert result.steps == 2
+
+
+def test_a_run_that_is_stopped_at_an_early_scale_is_finished_there(network, pictures):
+    content = np.random.default_rng(0).random((24, 32, 3)).astype(np.float32)
+    control = {"color": "luminance"}
+    config = change(CONFIG, solve={"scales": "24"}, control=control)
+    stop = {"callback": lambda p: False, "fill": np.ones((24, 32), np.float32)}
+    result = transfer.stylize(content, pictures[1], network, config, **stop)
+    assert result.image.shape == (18, 24, 3)
+    content = resized(Pictures(content, ()), (18, 24)).content
+    np.testing.assert_allclose(result.image, content, atol=1e-6)  # not a step done
+
+
+def test_edges_need_a_picture_with_room_for_them(network, pictures):
+    edges = {"laplacian_weight": 1.0, "laplacian_pool": 64}
+    with pytest.raises(RequestError, match="at least 192 rows"):
+        transfer.stylize(*pictures, network, change(CONFIG, objective=edges))
 
 
 def test_jobs_of_one_shape_compile_once(network, pictures):

@@ -49,6 +49,16 @@ class Config:
         entries = (goal.content_layers, goal.style_layers)
         return tuple(n for each in entries for n in layers.weighted(each, network))
 
+    def least_side(self) -> int:
+        """Rows and columns that leave the deepest layer in use a position."""
+        return layers.least_side(self.used_layers(), self.network.network)
+
+    def least_content(self) -> int:
+        """The same of the content, whose edges need three windows each way too."""
+        goal = self.objective
+        edges = 3 * goal.laplacian_pool if goal.laplacian_weight else 0
+        return max(self.least_side(), edges)
+
     def tiling(self) -> tuple[int, int]:
         """What rows and columns of the result are multiples of.
 

@@ -127,7 +127,8 @@ class ObjectiveConfig:
     )
     tv_range: float = setting(
         255.0,
-        "Range of pixel values in the total variation: 1, or 255 as Caffe's.",
+        "Range of pixel values in the total variation and the Laplacian: 1, or 255 as"
+        " Caffe's.",
         low=1,
         high=65536,
     )

@@ -95,7 +95,7 @@ class SolveConfig:
         (),
         "Updates at each scale before the last, from the smallest; the last of the"
         " list serves all that follow; empty: as --steps.",
-        low=0,
+        low=1,
     )
     scale_filter: Literal["bicubic", "bilinear", "lanczos"] = setting(
         "bicubic", "How the image is enlarged from one scale to the next."

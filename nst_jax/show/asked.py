@@ -12,7 +12,7 @@ from typing import cast
 import numpy as np
 from jaxtyping import Float32
 
-from nst_jax import disk, flags, images, layers, progress
+from nst_jax import disk, flagfile, flags, images, layers, progress
 from nst_jax.config import InputConfig
 from nst_jax.errors import RequestError
 from nst_jax.images import clusters
@@ -142,10 +142,11 @@ def writable(request: flags.Request, paths: Sequence[str]) -> list[Path]:
 
 def _sources(request: flags.Request) -> list[str]:
     """Every file that is read and is there."""
-    config = request.config
-    named = (config.inputs.content, *config.inputs.style, config.network.weights)
     mine = own(request)
-    read = (*named, mine.image, *mine.pictures, *request.sources)
+    read = [mine.image, *mine.pictures, *request.sources]
+    for field, value in flagfile.settings(request.config):
+        if field.metadata["file"] == "read":
+            read += value if isinstance(value, tuple) else (value,)
     return [path for path in read if path and os.path.exists(path)]
 
 

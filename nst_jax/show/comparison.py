@@ -47,6 +47,8 @@ def compare(request: flags.Request) -> int:
 
     quality.check()
     with probes.network(request.config) as (config, weights):
+        params, preprocessing = prepare.constants(weights, config.network)
+        weights = weights._replace(params=params, preprocessing=preprocessing)
         look = quality.Look(
             weights, prepare.forward(config), content_layers, style_layers
         )

@@ -143,7 +143,8 @@ def losses(request: flags.Request) -> int:
 
     with probes.network(config) as (config, weights):
         terms = probes.terms(image, pictures.final, weights, config)
-        named = probes.named(terms, config)
+        factors = probes.factors(pictures.final, weights, config)
+    named = probes.named(terms, factors)
     title = f"{Path(own.image).name} at {size} px, {_origin(weights)}"
     progress.say(f"{title}, {config.network.precision}\n\n{_table(named)}")
     for path in files:

@@ -94,8 +94,7 @@ def features(
 ) -> dict[str, Float32[np.ndarray, "_ _ _"]]:
     """What the named layers make of an image: rows x columns x channels."""
     found = _features(
-        weights.params,
-        weights.preprocessing,
+        *prepare.constants(weights, config.network),
         jnp.asarray(image),
         names=names,
         forward=prepare.forward(config),
@@ -235,9 +234,16 @@ def terms(
     return measured.terms
 
 
-def named(found: LossTerms, config: Config) -> list[Term]:
+def factors(pictures: Pictures, weights: Weights, config: Config) -> LossTerms:
+    """The weight of every term, as a run on these pictures has it."""
+    if config.objective.balanced_strength() is None:
+        return objective.weights(config.objective, config.network.network)
+    seen = prepare.coloured(pictures, config.control)
+    return transfer.balanced_problem(seen, weights, config)[1].weights
+
+
+def named(found: LossTerms, factors: LossTerms) -> list[Term]:
     """The terms under the names that the metrics give them, the total last."""
-    factors = objective.weights(config.objective, config.network.network)
     values, weights = (metrics.row(0, 0, each) for each in (found, factors))
     sums = ("step", "seconds", "total", "content", "style")
     single = [

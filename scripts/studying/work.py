@@ -182,15 +182,15 @@ def _next_row(step: int, marks: tuple[int, ...]) -> int:
 def _made(
     config: Config,
 ) -> tuple[Pictures, objective.Recipe, objective.Problem, Image]:
-    """What a trial looks at, and its first image."""
-    pictures = prepare.coloured(inputs.read(config).final, config.control)
+    """The pictures of a trial with their colours, and what it makes of them."""
+    pictures = inputs.read(config).final
+    seen = prepare.coloured(pictures, config.control)
     loaded = weights(config.network, config.inputs.seed)
-    how, problem = prepare.problem(pictures, loaded, config)
-    given = pictures.initial
+    how, problem = prepare.problem(seen, loaded, config)
     first = (
-        transfer.first_image(config.inputs, jnp.asarray(pictures.content), problem)
-        if given is None
-        else jnp.asarray(given)
+        transfer.first_image(config.inputs, jnp.asarray(seen.content), problem)
+        if seen.initial is None
+        else jnp.asarray(seen.initial)
     )
     return pictures, how, problem, first
 
