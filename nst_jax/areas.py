@@ -176,7 +176,8 @@ def _check_left(
 ) -> None:
     """Refuses a style that is the content, where a region it is for is all filled."""
     for masks, is_own, share in zip(offered, own, shares, strict=False):
-        if is_own and not masks.any((0, 1))[np.asarray(share) > 0].all():
+        wanted = np.asarray(share) > 0
+        if is_own and not (masks.max((0, 1)) > 0)[wanted].all():
             raise RequestError(
                 "fill must leave something of a content that is its own style, of each "
                 "region that it is for, and leaves nothing; paint black what is to be "

@@ -20,9 +20,10 @@ from studying.grids import StudyConfig, Trial
 from studying.store import Found
 from studying.watch import watch
 
-from nst_jax import disk, flagfile, flags, inputs, plots, progress, start, usage
+from nst_jax import disk, flagfile, flags, inputs, progress, start, usage
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
+from nst_jax.report import plots
 
 if TYPE_CHECKING:
     import jax

@@ -35,7 +35,7 @@ ORDER = [
         "metrics",
         "progress",
     ),
-    *("trail", "page", "svg", "plots", "report", "preset", "citations", "usage"),
+    *("trail", "report", "preset", "citations", "usage"),
     *("flags", "words", "job", "start", "run", "show"),
 ]
 # Packages that only some rooms may know.
@@ -51,7 +51,7 @@ RESERVED = {
     "platformdirs": {"pretrained"},
     "flax": {"vgg"},
     "optax": {"optimizers", "lbfgs", "pyramid"},
-    "matplotlib": {"plots", "show"},
+    "matplotlib": {"report", "show"},
     "jax": set(ORDER[10:30]) | {"pretrained", "quality", "job", "show"},
 }
 

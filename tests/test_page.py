@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import page
+from nst_jax.report import page
 from tests.pages import Page
 
 NASTY = "<script>alert('x')</script> &amp; \"quoted\" </style></title>"

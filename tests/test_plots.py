@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from nst_jax import page, plots
 from nst_jax.errors import RequestError
+from nst_jax.report import page, plots
 from tests.pages import Page
 
 LINEAR, LOG = plots.Axis("step"), plots.Axis("loss", log=True)

@@ -93,7 +93,9 @@ def test_callback_sees_every_row_and_may_stop(network, pictures):
 def test_a_run_that_is_stopped_at_an_early_scale_is_finished_there(network, pictures):
     content = np.random.default_rng(0).random((24, 32, 3)).astype(np.float32)
     control = {"color": "luminance"}
-    config = change(CONFIG, solve={"scales": "24"}, control=control)
+    config = change(
+        CONFIG, solve={"scales": "24"}, control=control, network={"pooling": "avg"}
+    )
     stop = {"callback": lambda p: False, "fill": np.ones((24, 32), np.float32)}
     result = transfer.stylize(content, pictures[1], network, config, **stop)
     assert result.image.shape == (18, 24, 3)

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import jax
 
-from nst_jax import inputs, job, prepare
+from nst_jax import inputs, job
 from nst_jax.config import Config
 from studying import grids, judge, store
 from studying.grids import Grid, Trial
@@ -118,5 +118,5 @@ def _judges(
 def _measured(images: Mapping[str, Picture], config: Config) -> dict[str, Measured]:
     plain = dataclasses.replace(config.inputs, init="content")
     config = dataclasses.replace(config, inputs=plain)
-    pictures = prepare.coloured(inputs.read(config).final, config.control)
+    pictures = inputs.read(config).final
     return judge.measure(pictures, {**images, "photo": pictures.content}, config)

@@ -44,9 +44,10 @@ def measure(
         tuple(layers.weighted(goal.content_layers, network)),
         tuple(layers.weighted(goal.style_layers, network)),
     )
-    style = pictures.styles[0] if len(pictures.styles) == 1 else None
+    seen = prepare.coloured(pictures, config.control)
+    style = seen.styles[0] if len(seen.styles) == 1 else None
     rows = quality.compare(pictures.content, results, look, style=style)
-    apart = _wasserstein(pictures, config)
+    apart = _wasserstein(seen, config)
     far = apart(pictures.content)
     return {
         name: Measured(

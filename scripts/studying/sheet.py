@@ -4,9 +4,10 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from nst_jax import disk, flagfile, images, page, plots, report
+from nst_jax import disk, flagfile, images, report
 from nst_jax.config import Config
-from nst_jax.page import Html
+from nst_jax.report import page, plots
+from nst_jax.report.page import Html
 from nst_jax.show import tables
 from studying.cells import OWN, Cell, Part
 from studying.judge import Measured, Picture

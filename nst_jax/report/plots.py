@@ -11,8 +11,8 @@ import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
-from nst_jax import page, svg
 from nst_jax.errors import RequestError
+from nst_jax.report import page, svg
 
 if TYPE_CHECKING:
     from matplotlib import ticker

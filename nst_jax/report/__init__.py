@@ -5,9 +5,10 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
-from nst_jax import flagfile, page, plots
+from nst_jax import flagfile
 from nst_jax.config import Config
-from nst_jax.page import Html, Pixels
+from nst_jax.report import page, plots
+from nst_jax.report.page import Html, Pixels
 
 _SIDE = 640  # longest side of the pictures beside the result
 _SMALL = 360  # and of those on the way

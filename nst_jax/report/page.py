@@ -40,7 +40,7 @@ Cell = Html | str | float
 
 def document(title: str, *blocks: Html) -> str:
     """The whole page. Write it as UTF-8."""
-    style = resources.files("nst_jax").joinpath("page.css").read_text("utf-8")
+    style = resources.files("nst_jax.report").joinpath("page.css").read_text("utf-8")
     return (
         '<!DOCTYPE html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
         f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'

@@ -5,7 +5,7 @@ import re
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
-from nst_jax.page import Html
+from nst_jax.report.page import Html
 
 # Where a part of the file is spoken of by its name.
 _REFERENCE = re.compile(r'(?<=url\(|ef=")#([^")]+)')
