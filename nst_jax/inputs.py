@@ -146,14 +146,16 @@ def shapes(inputs: Inputs, config: Config) -> tuple[Shape, ...]:
 def _at(originals: Originals, final: Shape, shape: Shape, config: Config) -> Pictures:
     settings, rules = config.inputs, _rules(config)
     found, styles, style_regions = originals.areas, [], []
+    # Not that of the scale, whose rounding would take a column off a style that fits.
+    whole = originals.content.shape[:2]
     for index, scale in enumerate(
         areas.for_each(settings.style_scale, len(originals.styles))
     ):
-        part = fitting.part(originals.styles[index], shape, rules)
+        part = fitting.part(originals.styles[index], whole, rules)
         goal = fitting.style_shape(part.shape[:2], shape, final, scale, rules)
         styles.append(_resized(part, goal, settings))
         if found.style_regions:
-            mask = fitting.part(found.style_regions[index], shape, rules)
+            mask = fitting.part(found.style_regions[index], whole, rules)
             style_regions.append(averaged(mask, goal))
     return Pictures(
         content=_resized(originals.content, shape, settings),

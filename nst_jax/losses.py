@@ -117,6 +117,7 @@ def wasserstein(
     target_mean: Float[Array, "r c"],
     target_covariance: Float[Array, "r c c"],
     target_root: Float[Array, "r c c"],
+    root_steps: int = 0,
 ) -> Float[Array, "r"]:
     """The squared Wasserstein-2 distance of two Gaussians over c, for each region.
 
@@ -129,10 +130,28 @@ def wasserstein(
         covariance: Of the image's features, nothing added.
         target_mean: Of the style's.
         target_covariance: Of the style's, nothing added.
-        target_root: `roots.root` of the `ridged` target covariance, made once.
+        target_root: `target_root` of the target covariance, made once.
+        root_steps: 0, or the steps after which style-transfer-pytorch stops.
     """
+    if root_steps:
+        ridge = COVARIANCE_EPSILON * jnp.eye(covariance.shape[-1])[None]
+        ours, theirs = covariance + ridge, target_covariance + ridge
+        inner = roots.product(roots.product(target_root, ours), target_root)
+        spread = ours + theirs - 2 * roots.iterated(inner, root_steps)
+        apart = jnp.trace(spread, axis1=1, axis2=2)
+        return jnp.mean((mean - target_mean) ** 2, axis=1) + apart / mean.shape[1]
     apart = roots.bures(covariance + _ridge(target_covariance), target_root)
     return jnp.mean((mean - target_mean) ** 2, axis=1) + apart / mean.shape[1]
+
+
+def target_root(
+    covariance: Float[Array, "r c c"], root_steps: int = 0
+) -> Float[Array, "r c c"]:
+    """The root of a target's covariance with what `wasserstein` adds to it."""
+    if root_steps:
+        ridge = COVARIANCE_EPSILON * jnp.eye(covariance.shape[-1])[None]
+        return roots.iterated(covariance + ridge, root_steps)
+    return roots.root(ridged(covariance))
 
 
 def ridged(covariance: Float[Array, "r c c"]) -> Float[Array, "r c c"]:

@@ -104,7 +104,9 @@ def _style(how: objective.Recipe) -> Callable[..., dict[str, Style]]:
 def _targets(how: objective.Recipe) -> Callable[..., dict[str, Style]]:
     def style(*arguments: Any) -> dict[str, Style]:
         found = _style(how)(*arguments)
-        return targets.style_targets([found], jnp.ones((1, 1)), how.statistics)
+        return targets.style_targets(
+            [found], jnp.ones((1, 1)), how.statistics, how.root_steps
+        )
 
     return style
 

@@ -38,6 +38,7 @@ class Recipe(NamedTuple):
     laplacian_pool: int | None
     style_layers: tuple[str, ...]
     style_losses: tuple[tuple[str, float], ...]
+    root_steps: int
     gram_division: moments.Division
     style_reduction: losses.StyleReduction
     tv_loss: losses.VariationForm | None
@@ -94,6 +95,7 @@ def recipe(settings: config.ObjectiveConfig, forward: vgg.Forward) -> Recipe:
         laplacian_pool=settings.laplacian_pool if edges else None,
         style_layers=tuple(name for name, w in factors.style.items() if w),
         style_losses=tuple((n, w) for n, w in settings.style_losses().items() if w),
+        root_steps=settings.root_steps,
         gram_division=settings.gram_division,
         style_reduction=settings.style_reduction,
         tv_loss=settings.tv_loss if factors.tv else None,
@@ -210,7 +212,7 @@ def _style_loss(
     goal = (target.mean, target.covariance)
     if name == "mean_std":
         return losses.mean_std(*about, *goal)
-    return losses.wasserstein(*about, *goal, target.root)
+    return losses.wasserstein(*about, *goal, target.root, how.root_steps)
 
 
 def composed(problem: Problem, image: Image) -> Image:

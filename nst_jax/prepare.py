@@ -23,7 +23,9 @@ _style_statistics = jax.jit(
     targets.style_statistics,
     static_argnames=("names", "forward", "division", "statistics"),
 )
-_style_targets = jax.jit(targets.style_targets, static_argnames="statistics")
+_style_targets = jax.jit(
+    targets.style_targets, static_argnames=("statistics", "root_steps")
+)
 
 
 def coloured(pictures: Pictures, settings: ControlConfig) -> Pictures:
@@ -57,19 +59,12 @@ def problem(
     pictures: Pictures, weights: Weights, config: Config
 ) -> tuple[objective.Recipe, objective.Problem]:
     """The objective of a job: its formulas, and its arrays with the targets."""
-    if not pictures.styles:
-        raise RequestError("style must hold at least one picture, got none")
     if weights.network != config.network.network:
         raise RequestError(
             f"weights must be of {config.network.network}, got {weights.network}"
         )
     how = objective.recipe(config.objective, forward(config))
-    used = (*how.content_layers, *how.style_layers)
-    least = layers.least_side(used, how.forward.network)
-    # Its edges are looked for in windows, of which three each way are needed.
-    _check_size(pictures.content, "content", max(least, 3 * (how.laplacian_pool or 0)))
-    for style in pictures.styles:
-        _check_size(style, "style", least)
+    _check(pictures, how)
     given = constants(weights, config.network)
     content = jnp.asarray(pictures.content)
     kept = _content_targets(*given, content, how.content_layers, how.forward)
@@ -91,7 +86,9 @@ def problem(
         )
     ]
     parts = jnp.asarray(shares(pictures, config))
-    goal = targets.Targets(kept, _style_targets(statistics, parts, how.statistics))
+    goal = targets.Targets(
+        kept, _style_targets(statistics, parts, how.statistics, how.root_steps)
+    )
     factors = objective.weights(config.objective, weights.network)
     maps = _maps(pictures, how, config.control)
     return how, objective.Problem(*given, goal, factors, maps)
@@ -222,6 +219,25 @@ def forward(config: Config) -> vgg.Forward:
         if asked == "auto"
         else asked,
     )
+
+
+def _check(pictures: Pictures, how: objective.Recipe) -> None:
+    """Raises unless there is something to look at everywhere."""
+    if not pictures.styles:
+        raise RequestError("style must hold at least one picture, got none")
+    used = (*how.content_layers, *how.style_layers)
+    least = layers.least_side(used, how.forward.network)
+    # Its edges are looked for in windows, of which three each way are needed.
+    _check_size(pictures.content, "content", max(least, 3 * (how.laplacian_pool or 0)))
+    for style in pictures.styles:
+        _check_size(style, "style", least)
+    found = [masks.shape[2] for masks in pictures.style_regions]
+    count = 1 if pictures.regions is None else pictures.regions.shape[2]
+    if found and found != [count] * len(pictures.styles):
+        raise RequestError(
+            f"style_regions must be masks of the content's {count} regions for each of "
+            f"the {len(pictures.styles)} styles, got {found}"
+        )
 
 
 def _check_size(picture: np.ndarray, name: str, least: int) -> None:

@@ -7,6 +7,8 @@ that everything here works on factors, with products alone where it is done in
 every step (an eigendecomposition is slow on accelerators).
 """
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -25,7 +27,7 @@ def root(matrix: Float[Array, "r c c"]) -> Float[Array, "r c c"]:
     values, vectors = jnp.linalg.eigh(matrix)
     # Rounding leaves some of the zeros a little below.
     scaled = vectors * jnp.sqrt(jnp.maximum(values, 0))[:, None, :]
-    return _product(scaled, vectors.swapaxes(1, 2))
+    return product(scaled, vectors.swapaxes(1, 2))
 
 
 @jax.custom_vjp
@@ -45,8 +47,8 @@ def _bures(
     matrix: Float[Array, "r c c"], target_root: Float[Array, "r c c"]
 ) -> tuple[Float[Array, "r"], tuple[Array, Array, Array]]:
     lower = jax.vmap(factor)(matrix)
-    turn = polar(_product(target_root, lower))
-    apart = lower - _product(target_root, turn)
+    turn = polar(product(target_root, lower))
+    apart = lower - product(target_root, turn)
     return jnp.sum(apart**2, (1, 2)), (lower, turn, apart)
 
 
@@ -57,12 +59,51 @@ def _bures_gradient(
     # which is (L - R Q) L^-1 and so loses no digits near the target.
     lower, turn, apart = kept
     by_matrix = lax.linalg.triangular_solve(lower, apart, lower=True)
-    by_root = -2 * _product(apart, turn.swapaxes(1, 2))
+    by_root = -2 * product(apart, turn.swapaxes(1, 2))
     weight = cotangent[:, None, None]
     return weight * _symmetric(by_matrix), weight * _symmetric(by_root)
 
 
 bures.defvjp(_bures, _bures_gradient)
+
+
+@functools.partial(jax.custom_vjp, nondiff_argnums=(1,))
+def iterated(matrix: Float[Array, "r c c"], steps: int) -> Float[Array, "r c c"]:
+    """The square root as far as `steps` of Newton and Schulz's iteration bring it.
+
+    For reproducing style-transfer-pytorch, whose twelve do not arrive for what is
+    small. Its gradient is that of a root that did: a Lyapunov equation, solved by as
+    many steps (Lin and Maji, 2017).
+    """
+    size = _frobenius(matrix)
+    root, inverse = matrix / size, jnp.broadcast_to(_eye(matrix), matrix.shape)
+    for _ in range(steps):
+        turn = 1.5 * _eye(matrix) - 0.5 * product(inverse, root)
+        root, inverse = product(root, turn), product(turn, inverse)
+    return root * jnp.sqrt(size)
+
+
+def _iterated(
+    matrix: Float[Array, "r c c"], steps: int
+) -> tuple[Float[Array, "r c c"], Float[Array, "r c c"]]:
+    root = iterated(matrix, steps)
+    return root, root
+
+
+def _iterated_gradient(
+    steps: int, root: Float[Array, "r c c"], cotangent: Float[Array, "r c c"]
+) -> tuple[Float[Array, "r c c"]]:
+    size = _frobenius(root)
+    sign, found = root / size, cotangent / size
+    for _ in range(steps):
+        turn = 3 * _eye(root) - product(sign, sign)
+        mixed = product(sign, found) - product(found, sign)
+        found = 0.5 * (product(found, turn) - product(sign.swapaxes(1, 2), mixed))
+        sign = 0.5 * product(sign, turn)
+    return (0.5 * found,)
+
+
+iterated.defvjp(_iterated, _iterated_gradient)
 
 
 def factor(matrix: Float[Array, "c c"]) -> Float[Array, "c c"]:
@@ -105,8 +146,8 @@ def polar(matrix: Float[Array, "r c c"]) -> Float[Array, "r c c"]:
 
     def step(index: Array, turn: Array) -> Array:
         stretch = jnp.where(index < _STRETCHED_STEPS, _STRETCH, 1.0).astype(turn.dtype)
-        square = _product(turn.swapaxes(1, 2), turn)
-        return 1.5 * stretch * turn - 0.5 * stretch**3 * _product(turn, square)
+        square = product(turn.swapaxes(1, 2), turn)
+        return 1.5 * stretch * turn - 0.5 * stretch**3 * product(turn, square)
 
     turn: Array = lax.fori_loop(0, _STRETCHED_STEPS + _PLAIN_STEPS, step, start)
     return turn
@@ -116,7 +157,16 @@ def _cholesky(matrix: Float[Array, "c c"]) -> Float[Array, "c c"]:
     return jnp.linalg.cholesky(matrix, symmetrize_input=False)
 
 
-def _product(left: Array, right: Array) -> Array:
+def _frobenius(matrix: Float[Array, "r c c"]) -> Float[Array, "r 1 1"]:
+    return jnp.sqrt(jnp.sum(matrix**2, (1, 2), keepdims=True))
+
+
+def _eye(matrix: Float[Array, "r c c"]) -> Float[Array, "1 c c"]:
+    return jnp.eye(matrix.shape[-1], dtype=matrix.dtype)[None]
+
+
+def product(left: Array, right: Array) -> Array:
+    """The matrix product in the highest precision."""
     return jnp.matmul(left, right, precision=lax.Precision.HIGHEST)
 
 

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax import losses, moments, roots, vgg
+from nst_jax import losses, moments, vgg
 from nst_jax.arrays import (
     FeatureMaps,
     Image,
@@ -74,6 +74,7 @@ def style_targets(
     styles: Sequence[dict[str, Style]],
     shares: Float[Array, "s r"],
     statistics: tuple[str, ...],
+    root_steps: int = 0,
 ) -> dict[str, Style]:
     """The mixture of several styles' statistics, by `shares` in each region.
 
@@ -81,13 +82,18 @@ def style_targets(
     covariance of the mixture also holds how far the styles' means lie apart.
     """
     return {
-        name: _mixture([style[name] for style in styles], shares, statistics)
+        name: _mixture(
+            [style[name] for style in styles], shares, statistics, root_steps
+        )
         for name in styles[0]
     }
 
 
 def _mixture(
-    styles: Sequence[Style], shares: Float[Array, "s r"], statistics: tuple[str, ...]
+    styles: Sequence[Style],
+    shares: Float[Array, "s r"],
+    statistics: tuple[str, ...],
+    root_steps: int,
 ) -> Style:
     def mixed(values: Sequence[Array]) -> Array:
         # A style without regions is the same in all of them.
@@ -108,6 +114,8 @@ def _mixture(
     apart = [each - mean for each in means]
     covariance = mixed(spreads) + mixed([a[:, :, None] * a[:, None, :] for a in apart])
     root = (
-        roots.root(losses.ridged(covariance)) if "wasserstein" in statistics else None
+        losses.target_root(covariance, root_steps)
+        if "wasserstein" in statistics
+        else None
     )
     return Style(gram, mean, covariance, root)

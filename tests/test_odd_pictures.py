@@ -179,7 +179,7 @@ WRONG = {
     "--style=painting.png,photo.png --style_weights=0,0": "positive sum",
     "--style_mask=left.png": "style_mask needs content_mask",
     "--region_weights=1,2": "region_weights needs content_mask",
-    "--laplacian_weight=1 --laplacian_pool=30": "at least 90 px",
+    "--size=64 --laplacian_weight=1 --laplacian_pool=30": "at least 90 px",
     "--scale_steps=0": "at least 1",
     "--fill=black.png": "white somewhere",
     "--fill=wide.png": "aspect ratio",

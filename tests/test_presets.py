@@ -7,7 +7,7 @@ Three kinds of evidence, as the head of each preset promises them:
 - B, "peer": `peer.py`, PyTorch's own operations; skipped where PyTorch is missing.
 - C, "published": `published.py`, the published form in float64.
 
-Most of A is long: by default each record's first figures and a few updates are
+Most of A is long: by default each record's smallest pictures and a few updates are
 compared. With NST_JAX_ALL_FIGURES=1 all of them are, which takes minutes.
 """
 
@@ -38,22 +38,6 @@ RECORDS = {
 }
 EVERYTHING = bool(os.environ.get("NST_JAX_ALL_FIGURES"))
 PRESETS = [name for name in preset.every() if name != "default"]
-# Presets whose terms are not yet the program's.
-NOT_YET = {
-    "crowsonkb": "the program's roots stop after twelve iterations; ours are exact",
-}
-
-
-def marked(names, *, run=True):
-    """The names as parameters of a test; without `run`, wrong ones only by name."""
-    return [
-        pytest.param(
-            name, marks=pytest.mark.xfail(reason=NOT_YET[name], strict=True, run=run)
-        )
-        if name in NOT_YET
-        else name
-        for name in names
-    ]
 
 
 def parsed(name, *more, content="content.png", style="style.png"):
@@ -155,7 +139,7 @@ def look(weights):
     return published.Look(jax.device_get(weights.params))
 
 
-@pytest.mark.parametrize("name", marked(PRESETS))
+@pytest.mark.parametrize("name", PRESETS)
 def test_terms_are_the_published_ones(name, ours, look, small):
     content, _, same, image = small
     style, terms, slope = ours(name)
@@ -171,7 +155,7 @@ def test_terms_are_the_published_ones(name, ours, look, small):
     assert along == pytest.approx((ahead.total - expected.total) / step, rel=1e-4)
 
 
-@pytest.mark.parametrize("name", marked(PRESETS))
+@pytest.mark.parametrize("name", PRESETS)
 def test_peer_has_the_same_terms_and_slopes(name, ours, weights, small):
     pytest.importorskip("torch")
     from tests import peer
@@ -333,7 +317,7 @@ def chosen_figures(record):
     return [min(moved, key=size_of)]
 
 
-@pytest.mark.parametrize("name", marked(RECORDS))
+@pytest.mark.parametrize("name", RECORDS)
 def test_terms_are_the_recorded_ones(name, example):
     record = RECORDS[name]
     for case in chosen_figures(record):
@@ -414,7 +398,7 @@ def assert_looks_as(image, facts, within):
         assert image[row, column] == pytest.approx(colour, abs=100 * within)
 
 
-@pytest.mark.parametrize("name", marked(RECORDS, run=False))
+@pytest.mark.parametrize("name", RECORDS)
 def test_updates_are_the_recorded_ones(name, example):
     for rows in chosen_runs(RECORDS[name]):
         arguments, last = rows[0]["arguments"], max(row["steps"] for row in rows)
@@ -438,7 +422,7 @@ def test_updates_are_the_recorded_ones(name, example):
 
 @pytest.mark.parametrize(
     "name",
-    marked((name for name in RECORDS if "two_scales" in RECORDS[name]), run=False),
+    [name for name in RECORDS if "two_scales" in RECORDS[name]],
 )
 def test_the_second_scale_goes_on_as_recorded(name, example):
     """The average is enlarged and clamped; Adam's moments and its count go along."""
@@ -505,6 +489,7 @@ NEEDED_BY = {
     "linesearch_steps": ("line_search", {"zoom"}),
     "first_step": ("line_search", {"none"}),
     "average_decay": ("keep", {"average"}),
+    "root_steps": ("style_loss", {("wasserstein",)}),
 }
 
 

@@ -108,6 +108,7 @@ def test_own_flags_hide_none_of_a_run():
         (("filters", "--output=no/x.png"), "does not exist"),
         (("network", "--csv=photo.png"), "exists already"),
         (("network", "--csv=photo.png", "--image=photo.png", "--overwrite"), "is read"),
+        (("network", "--csv=photo.png", "--fill=photo.png", "--overwrite"), "is read"),
         (("reconstruct", "--output=x.png"), "--content=PHOTO, --style=PAINTING"),
         (
             ("reconstruct", "--output=x.png", "--style=photo.png,painting.png"),

@@ -109,6 +109,18 @@ def test_edges_need_a_picture_with_room_for_them(network, pictures):
         transfer.stylize(*pictures, network, change(CONFIG, objective=edges))
 
 
+@pytest.mark.parametrize("regions", [None, 3])
+def test_masks_of_a_style_are_those_of_the_contents_regions(network, pictures, regions):
+    def masks(picture, count):
+        return np.full((*picture.shape[:2], count), 1 / count, np.float32)
+
+    given = {"style_regions": [masks(pictures[1], 2)]}
+    if regions:
+        given["regions"] = masks(pictures[0], regions)
+    with pytest.raises(RequestError, match="masks of the content's"):
+        transfer.stylize(*pictures, network, CONFIG, **given)
+
+
 def test_jobs_of_one_shape_compile_once(network, pictures):
     config = change(CONFIG, optimizer={"learning_rate": 0.017})
     content, style = pictures

@@ -100,6 +100,13 @@ class ObjectiveConfig:
         "Which statistics are the style: gram, mean_std, covariance, wasserstein, or"
         " several with their weights: gram:1,mean_std:0.5.",
     )
+    root_steps: int = setting(
+        0,
+        "Wasserstein: 0 takes exact roots of covariances; N stops after N steps of an"
+        " iteration, as style-transfer-pytorch does after 12.",
+        low=0,
+        high=100,
+    )
     gram_division: Literal["none", "positions", "elements"] = setting(
         "elements", "What a Gram matrix is divided by: nothing, h*w, or c*h*w."
     )

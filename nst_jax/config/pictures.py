@@ -109,7 +109,7 @@ class ControlConfig:
         (),
         "Regions of the style, in the same colours or the same order; with several"
         " styles a picture of labels for each. Without it every region takes the whole"
-        " style, or its own of as many styles.",
+        " style, or its own of as many styles, from the darkest label to the lightest.",
         file="read",
     )
     region_weights: tuple[float, ...] = setting(
