@@ -243,6 +243,8 @@ def _base(
         case {"from": _}:
             path = _picture(chosen)
             where, text = f"settings in {path!r}", read_settings(path)
+            # Results of versions that had no scales were made at one.
+            text = f"--scales=none\n{text}"
         case _:
             return {}
     try:

@@ -274,8 +274,10 @@ def _report(
     )
     try:
         disk.write(path, report.html(run).encode(), overwrite=settings.overwrite)
-    except OSError as error:
-        progress.warn(f"{str(path)!r} could not be written ({disk.reason(error)})")
+    # The picture is safe by now: whatever it is, one line tells of it.
+    except Exception as error:
+        why = disk.reason(error) if isinstance(error, OSError) else repr(error)
+        progress.warn(f"{str(path)!r} could not be written ({why})")
         return True
     return False
 

@@ -75,6 +75,10 @@ def check(files: Files, config: Config, sources: Sequence[str] = ()) -> None:
     `sources` are files that settings were read from.
     """
     overwrite = config.output.overwrite
+    if files.report and files.report.suffix.lower() not in (".html", ".htm"):
+        raise RequestError(
+            f"--report must end in .html, got {config.output.report!r}; it is a page"
+        )
     depth = int(config.output.bit_depth)
     _check_distinct(files, [*_read(config, sources)])
     images.check_output(files.output, overwrite=overwrite, bit_depth=depth)

@@ -38,6 +38,7 @@ from nst_jax.pictures import Pictures, resized
 Picture = np.ndarray | jax.Array
 Mask = Float32[np.ndarray, "_ _"]
 Masks = Float32[np.ndarray, "_ _ _"]
+Pixels = Float32[np.ndarray, "h w 3"]
 Shape = tuple[int, int]
 
 
@@ -171,15 +172,22 @@ def finish(progress: solve.Progress, pictures: Pictures, config: Config) -> Resu
     image, settings = np.array(progress.image), config.control
     if optimizers.box(config.optimizer) != "none":
         image = np.clip(image, 0, 1)
+    free = prepare.free(pictures, settings)
+    image = _laid(image, pictures.content, free)
     method = settings.color
     if method == "luminance" or (method != "none" and settings.color_when == "after"):
         image = color.after(image, pictures.content, method, regions=pictures.regions)
-    free = prepare.free(pictures, settings)
-    if free is not None:
-        # The content shows through, to the bit where nothing may change.
-        share, content = free[:, :, None], pictures.content
-        image = np.where(share > 0, content + share * (image - content), content)
+        # Where nothing may change, not even by colours matched over the whole.
+        image = _laid(image, pictures.content, free)
     return Result(image, progress.terms, progress.step, progress.is_finite)
+
+
+def _laid(image: Pixels, content: Pixels, free: prepare.Mask | None) -> Pixels:
+    """The image where it is free; elsewhere the content shows through, to the bit."""
+    if free is None:
+        return image
+    share = free[:, :, None]
+    return np.where(share > 0, content + share * (image - content), content)
 
 
 def solver(
