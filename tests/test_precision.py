@@ -49,7 +49,7 @@ def objective(params, preprocessing, image, how):
     """A term of each kind, as the program adds them up."""
     found = vgg.features(params, preprocessing, image, NAMES, how)
     grams = [gram_matrix(moments(found[name])) for name in NAMES]
-    style = sum(losses.style(gram, 0 * gram, "mean", image.size) for gram in grams)
+    style = sum(losses.style(gram, 0 * gram, "mean", image.size)[0] for gram in grams)
     sums = losses.differences(found[NAMES[-1]], 0 * found[NAMES[-1]], "mean")
     content = losses.content(sums, found[NAMES[-1]].size, "mean")
     sums = losses.variations(image, "squared")
