@@ -10,7 +10,7 @@ import pytest
 from jax import lax
 
 from nst_jax import losses, vgg
-from nst_jax.moments import gram_matrix, moments
+from nst_jax.moments import covariance, gram_matrix, mean, moments
 
 NAMES = ("relu1_1", "relu2_1", "relu3_1")
 CONVOLUTIONS = 5  # up to relu3_1
@@ -99,8 +99,15 @@ def test_every_product_of_a_descent_is_named(
 @pytest.mark.parametrize("order", [jax.grad, jax.value_and_grad, lambda f: f])
 def test_moments_and_losses_are_always_exact(order):
     def term(features, weight):
-        gram = gram_matrix(moments(features, weight), "elements")
-        return losses.style(gram, 0 * gram, "sum", 1)
+        sums = moments(features, weight)
+        gram = gram_matrix(sums, "elements")
+        plain = losses.style(gram, 0 * gram, "sum", 1)
+        about = (mean(sums), covariance(sums))
+        exact, iterated = (
+            losses.wasserstein(*about, *about, losses.target_root(about[1], n), n)
+            for n in (0, 2)
+        )
+        return (plain + exact + iterated).sum()
 
     found = traced(order(term), jnp.ones((4, 5, 3)), jnp.ones((4, 5, 2)))
     assert len(found) >= 2
