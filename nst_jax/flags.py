@@ -328,11 +328,11 @@ def _answer(chosen: Mapping[str, Any], program: Program) -> str:
     if chosen.get("version"):
         return f"nst-jax {__version__}"
     if chosen.get("preset") == "help":
-        rows = preset.every().values()
-        return "\n".join(
+        rows = [
             usage.entry(row.name, f"{row.summary} Evidence: {row.evidence}")
-            for row in rows
-        )
+            for row in preset.every().values()
+        ]
+        return "\n".join([*rows, "", preset.KEY])
     return ""
 
 

@@ -11,6 +11,11 @@ from typing import NamedTuple
 
 from nst_jax.errors import RequestError
 
+# What the letters of the evidence stand for.
+KEY = (
+    "Evidence: A, figures that the original program printed; B, an independent\n"
+    "implementation in torch; C, a float64 computation from the formula alone."
+)
 _EVIDENCE, _CITE = "# Evidence:", "# Cite:"
 
 

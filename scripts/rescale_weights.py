@@ -70,6 +70,10 @@ def rescaled(weights: Weights, averages: dict[str, np.ndarray]) -> canonical.Lay
 
 def pictures(folder: Path, size: int) -> Iterator[Image]:
     """Every picture of a folder, `size` pixels on its short side."""
+    if not folder.is_dir():
+        raise RequestError(
+            f"--images must be a folder of pictures, got {str(folder)!r}"
+        )
     found = sorted(p for p in folder.iterdir() if p.suffix.lower() in SUFFIXES)
     if not found:
         raise RequestError(f"expected pictures in {str(folder)!r}, found none")
@@ -87,6 +91,10 @@ def main() -> int:
     parser.add_argument("--overwrite", action="store_true")
     asked = parser.parse_args()
     try:
+        if asked.output.suffix != ".safetensors":
+            raise RequestError(
+                f"--output must end in .safetensors, got {str(asked.output)!r}"
+            )
         disk.check(asked.output, overwrite=asked.overwrite)
         weights = pretrained.load(asked.network, asked.weights)
         found = means(weights, pictures(asked.images, asked.size))

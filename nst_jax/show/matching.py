@@ -3,6 +3,7 @@
 JAX is loaded by `probes`, after everything that can be checked.
 """
 
+import contextlib
 import os
 import shlex
 from collections.abc import Sequence
@@ -76,6 +77,9 @@ def _files(request: flags.Request) -> list[Path]:
     styles = [f"style_mask_{number}" for number in range(1, count + 1)]
     names = ["content_mask", *(styles if count > 1 else ["style_mask"]), "regions"]
     if whole.is_dir() or text.endswith(("/", os.sep)):
+        # Whoever names a folder wants it; `disk.check` says what is wrong if not made.
+        with contextlib.suppress(OSError):
+            whole.mkdir(exist_ok=True)
         paths = [whole / f"{name}.png" for name in names]
     else:
         paths = [whole.with_name(f"{whole.name}_{name}.png") for name in names]
