@@ -138,7 +138,7 @@ def test_the_figure_shows_each_region_in_both_pictures(folder, monkeypatch):
     ("change", "words"),
     [
         ({"output": "out.png"}, "--output must be a folder or what the files' names"),
-        ({"output": "none/deeper/"}, "the folder 'none/deeper' of 'content_mask.png' does not"),
+        ({"output": "none/deeper/"}, "the folder 'none/deeper' of 'content_mask.png'"),
         ({"output": "none/out"}, "the folder 'none' of 'out_content_mask.png'"),
         ({"regions": 1}, "--regions must be 2 to 8, got 1"),
         ({"size": 12}, "relu5_1 needs pictures of at least"),
