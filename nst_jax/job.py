@@ -76,7 +76,7 @@ def run(
         if config.output.dry_run:
             progress.say(_dry_run(config, files, given))
             return 0
-        weights = _load(config)
+        weights = load(config)
         job = Job(config, files, given, shapes, weights, texts, origin)
         return _run(job, time.monotonic() - since)
 
@@ -134,7 +134,8 @@ def resolve(config: Config, device: jax.Device) -> Config:
     )
 
 
-def _load(config: Config) -> Weights:
+def load(config: Config) -> Weights:
+    """The network's numbers that the settings name, fetched if need be."""
     network = config.network
     return pretrained.load(
         network.network,
@@ -157,7 +158,7 @@ def _dry_run(config: Config, files: record.Files, given: Inputs) -> str:
         offline=network.offline,
     )
     if not missing:
-        _load(config)
+        load(config)
     styles = [picture.shape[:2] for picture in given.styles]
     needed = memory.estimate(given.shape, styles, config)
     return words.plan(config, files, styles, needed, missing)

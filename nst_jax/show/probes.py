@@ -21,7 +21,6 @@ from nst_jax import (
     metrics,
     objective,
     prepare,
-    pretrained,
     progress,
     transfer,
     vgg,
@@ -69,24 +68,11 @@ def networks(device: str) -> Iterator[Callable[[Config], tuple[Config, Weights]]
         seed = config.inputs.seed if settings.weights == "random" else 0
         key = (settings.network, settings.weights, seed)
         if key not in loaded:
-            loaded[key] = _loaded(config)
+            loaded[key] = job.load(config)
         return config, loaded[key]
 
     with jax.default_device(chosen):
         yield settled
-
-
-def _loaded(config: Config) -> Weights:
-    settings = config.network
-    return pretrained.load(
-        settings.network,
-        settings.weights,
-        source=settings.weights_source,
-        offline=settings.offline,
-        announce=progress.warn,
-        quiet=config.output.quiet,
-        seed=config.inputs.seed,
-    )
 
 
 def features(
