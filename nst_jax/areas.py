@@ -24,6 +24,8 @@ Open = Callable[[str, str], images.Picture]
 
 # In a mask less than this is black, and as much more white: JPEG files ripple.
 _NOISE = np.float32(16 / 255)
+# A mask may be a little tinted, and have specks of colour.
+_COLOUR, _COLOURED = np.float32(48 / 255), 0.02
 
 
 class Areas(NamedTuple):
@@ -88,8 +90,8 @@ def _regions(
     if not control.content_mask:
         if control.region_weights != (1.0,):
             raise RequestError(
-                "region_weights needs content_mask, which says where regions are; for "
-                "the style as a whole give style_weight"
+                "--region_weights needs --content_mask, which says where regions are; "
+                "for the style as a whole give --style_weight"
             )
         each = for_each(weights, len(styles))
         return None, (), tuple((share / sum(each),) for share in each)
@@ -97,7 +99,7 @@ def _regions(
     def masks(role: str, paths: tuple[str, ...], picture: Shape) -> labels.Masks:
         found = labels.read(paths, max_pixels=config.inputs.max_pixels)
         whose = f"the {role.replace('_mask', '')}"
-        labels.check_aspect(found.values.shape[:2], picture, role, whose)
+        labels.check_aspect(found.values.shape[:2], picture, f"--{role}", whose)
         for index, digest in enumerate(found.digests):
             files[numbered(role, index, len(paths))] = digest
         return found
@@ -118,7 +120,7 @@ def _by_style(paths: tuple[str, ...], count: int) -> tuple[tuple[str, ...], ...]
         return (paths,) if paths else ()
     if len(paths) != count:
         raise RequestError(
-            f"style_mask must be one label image for each of the {count} styles, got "
+            f"--style_mask must be one label image for each of the {count} styles, got "
             f"{len(paths)}"
         )
     return tuple((path,) for path in paths)
@@ -127,8 +129,8 @@ def _by_style(paths: tuple[str, ...], count: int) -> tuple[tuple[str, ...], ...]
 def _check_region_weights(weights: tuple[float, ...], count: int) -> None:
     if len(weights) not in (1, count):
         raise RequestError(
-            f"region_weights must have one value, or one for each of the {count} "
-            f"regions of content_mask, got {len(weights)}"
+            f"--region_weights must have one value, or one for each of the {count} "
+            f"regions of --content_mask, got {len(weights)}"
         )
 
 
@@ -137,17 +139,30 @@ def _weights(role: str, path: str, content: Shape, opened: Open) -> Weights | No
     if not path:
         return None
     picture = opened(role, path)
+    _check_grey(role, path, picture)
     weights = picture.pixels.mean(axis=-1)
     if picture.alpha is not None:
         weights = weights * picture.alpha
     weights = np.clip((weights - _NOISE) / (1 - 2 * _NOISE), 0, 1)
     if not weights.any():
         raise RequestError(
-            f"{role} must be white somewhere, and {path!r} is black all over; paint "
+            f"--{role} must be white somewhere, and {path!r} is black all over; paint "
             "white what it is for"
         )
-    labels.check_aspect(weights.shape, content, role, "the content")
+    labels.check_aspect(weights.shape, content, f"--{role}", "the content")
     return weights
+
+
+def _check_grey(role: str, path: str, picture: images.Picture) -> None:
+    """Refuses a photo, or a mask painted in red, which would count by a third."""
+    spread = np.ptp(picture.pixels, axis=-1)
+    spread = spread if picture.alpha is None else spread * picture.alpha
+    coloured = (spread > _COLOUR).mean()
+    if coloured > _COLOURED:
+        raise RequestError(
+            f"--{role} must be white, black and greys, and {coloured:.0%} of {path!r} "
+            "has colours; paint white what it is for, black the rest"
+        )
 
 
 def _intact(
@@ -179,7 +194,7 @@ def _check_left(
         wanted = np.asarray(share) > 0
         if is_own and not (masks.max((0, 1)) > 0)[wanted].all():
             raise RequestError(
-                "fill must leave something of a content that is its own style, of each "
-                "region that it is for, and leaves nothing; paint black what is to be "
-                "looked at"
+                "--fill must leave something of a content that is its own style, of "
+                "each region that it is for, and leaves nothing; paint black what is "
+                "to be looked at"
             )

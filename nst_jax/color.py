@@ -96,8 +96,8 @@ def _toward(
     if not (_counts(weight) and _counts(content_weight)):
         return style
     tones = grey(style)
-    mean, covariance = _statistics(tones, weight)
-    goal, spread = _statistics(grey(content), content_weight)
+    mean, covariance = statistics(tones, weight)
+    goal, spread = statistics(grey(content), content_weight)
     gain = np.sqrt(spread[0, 0] / max(covariance[0, 0], LEAST_VARIANCE))
     return ((tones - mean) * gain + goal).astype(np.float32)
 
@@ -157,8 +157,8 @@ def match(
     """
     if not (_counts(weight) and _counts(reference_weight)):
         return source
-    mean, covariance = _statistics(source, weight)
-    goal, wanted = _statistics(reference, reference_weight)
+    mean, covariance = statistics(source, weight)
+    goal, wanted = statistics(reference, reference_weight)
     matrix = _transport(covariance, wanted, method)
     linear = (source - mean) @ matrix.T + goal
     if method == "histogram":
@@ -173,7 +173,7 @@ def _counts(weight: Float32[np.ndarray, "_ _"] | None) -> bool:
     return weight is None or float(weight.sum(dtype=np.float64)) > 0
 
 
-def _statistics(
+def statistics(
     image: Other, weight: Float32[np.ndarray, "_ _"] | None
 ) -> tuple[Float64[np.ndarray, "3"], Square]:
     """The mean colour and the covariance of the channels."""
@@ -187,19 +187,19 @@ def _statistics(
 
 def _transport(covariance: Square, wanted: Square, method: Method) -> Square:
     """The A for which A C A^T is the wanted covariance."""
-    covariance = _power(covariance, 1, LEAST_VARIANCE)
+    covariance = power(covariance, 1, LEAST_VARIANCE)
     match method:
         case "linear-cholesky":
-            lower = np.linalg.cholesky(_power(wanted, 1, 1e-12))
+            lower = np.linalg.cholesky(power(wanted, 1, 1e-12))
             return lower @ np.linalg.inv(np.linalg.cholesky(covariance))
         case "linear-pca":
-            return _power(wanted, 0.5) @ _power(covariance, -0.5)
+            return power(wanted, 0.5) @ power(covariance, -0.5)
         case _:  # of all such A the one that moves colours least
-            root, inverse = _power(covariance, 0.5), _power(covariance, -0.5)
-            return inverse @ _power(root @ wanted @ root, 0.5) @ inverse
+            root, inverse = power(covariance, 0.5), power(covariance, -0.5)
+            return inverse @ power(root @ wanted @ root, 0.5) @ inverse
 
 
-def _power(matrix: Square, exponent: float, least: float = 0.0) -> Square:
+def power(matrix: Square, exponent: float, least: float = 0.0) -> Square:
     """A power of a symmetric matrix, its eigenvalues `least` or larger."""
     values, vectors = np.linalg.eigh(matrix)
     return (vectors * np.maximum(values, least) ** exponent) @ vectors.T

@@ -18,19 +18,22 @@ import numpy as np
 from jax import lax
 from jaxtyping import Array, Float
 
+from nst_jax import winograd
 from nst_jax.arrays import Features
 
 Precision = Literal["float32", "tf32", "mixed"]
+Products = Literal["direct", "winograd"]
 Pooling = Literal["max", "avg"]
 Rounding = Literal["floor", "ceil", "same"]
 Padding = Literal["zero", "replicate"]
 Wrap = Literal["none", "x", "y", "xy"]
-Kernel = Float[Array, "3 3 c d"]
+# As the weights file has it, or spread for the products: see `winograd`.
+Kernel = Float[Array, "3 3 c d"] | winograd.Spread
 
 
 def convolution(
     features: Features,
-    kernel: Float[Array, "3 3 c d"],
+    kernel: Kernel,
     bias: Float[Array, "d"],
     *,
     precision: Precision,
@@ -97,6 +100,8 @@ def _shares(length: int, rounding: Rounding) -> np.ndarray:
 def _correlate(
     features: Features, kernel: Kernel, border: int, precision: Precision
 ) -> Float[Array, "_ _ d"]:
+    if kernel.ndim == 3:
+        return winograd.correlate(features, kernel, border)
     factors = jnp.bfloat16 if precision == "mixed" else features.dtype
     product = lax.conv_general_dilated(
         features[None].astype(factors),
@@ -137,9 +142,11 @@ def _correlate_backward(
 ) -> tuple[Array, None]:
     # The transposed correlation is a correlation with the kernel turned round and
     # its channels exchanged; as a plain convolution it keeps XLA's fast path.
-    turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
     if isinstance(cotangent, jax.custom_derivatives.SymbolicZero):
         cotangent = jnp.zeros(cotangent.shape, cotangent.dtype)
+    if kernel.ndim == 3:
+        return winograd.correlate(cotangent, kernel, 2 - border, turned=True), None
+    turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
     return _correlate(cotangent, turned, 2 - border, precision), None
 
 

@@ -6,35 +6,41 @@ is running on.
 
 import functools
 import os
-import re
 import shutil
 
 import jax
 import jax.numpy as jnp
 
-from nst_jax.convolution import Precision
+from nst_jax.convolution import Precision, Products
 from nst_jax.errors import RequestError
 
-_NAME = re.compile(r"(auto|cpu|gpu|tpu)(?::(\d+))?")
+# What lets JAX use a device of a kind: the extras of this package.
+_REMEDIES = {
+    "gpu": "for an NVIDIA GPU on Linux: "
+    'python -m pip install -e ".[cuda13]" (or ".[cuda12]" for older drivers)',
+    "tpu": 'for a Google TPU: python -m pip install -e ".[tpu]"',
+}
 
 
 def pick(name: str) -> jax.Device:
     """The device called `auto`, `cpu`, `gpu`, `tpu`, or with a number `gpu:1`."""
-    match = _NAME.fullmatch(name)
-    if not match:
-        raise RequestError(
-            f"device must be auto, cpu, gpu or tpu, with a number if there are "
-            f"several (gpu:1), got {name!r}"
-        )
-    kind, number = match.group(1), int(match.group(2) or 0)
+    kind, _, number = name.partition(":")
     found = _seen(None if kind == "auto" else kind)
-    if number >= len(found):
-        there = ", ".join(f"{d.platform}:{d.id}" for d in _seen(None)) or "no device"
-        raise RequestError(
-            f"device {name} is not there; JAX sees {there} (JAX_PLATFORMS="
-            f"{os.environ.get('JAX_PLATFORMS', '')})"
-        )
-    return found[number]
+    if int(number or 0) < len(found):
+        return found[int(number or 0)]
+    there = ", ".join(f"{d.platform}:{d.id}" for d in _seen(None)) or "no device"
+    raise RequestError(f"--device={name} is not there; {_remedy(kind, found, there)}")
+
+
+def _remedy(kind: str, found: list[jax.Device], there: str) -> str:
+    """What JAX sees instead, and how it would see what was asked for."""
+    asked = os.environ.get("JAX_PLATFORMS", "")
+    if found or kind not in _REMEDIES:
+        return f"JAX sees {there}; choose one of them"
+    # The program itself sets it for the CPU only.
+    if asked:
+        return f"JAX sees {there}, as JAX_PLATFORMS={asked!r} says; unset it"
+    return f"JAX sees {there}; {_REMEDIES[kind]}"
 
 
 def current() -> jax.Device:
@@ -73,16 +79,23 @@ def precision(asked: str, device: jax.Device) -> Precision:
     return "tf32" if asked == "tf32" and platform == "gpu" else "float32"
 
 
+def convolution(asked: str, device: jax.Device) -> Products:
+    """How convolutions are made on this device when `asked` so.
+
+    Accelerators come with libraries that choose for themselves.
+    """
+    if asked == "auto":
+        return "winograd" if device.platform == "cpu" else "direct"
+    return "winograd" if asked == "winograd" else "direct"
+
+
 def warning(device: jax.Device) -> str | None:
     """What to install when this machine has an NVIDIA GPU that JAX cannot use."""
     if device.platform != "cpu" or not shutil.which("nvidia-smi"):
         return None
     if any(other.platform == "gpu" for other in _seen(None)):
         return None
-    return (
-        "this machine has an NVIDIA GPU that JAX cannot use; to use it: "
-        'python -m pip install -U "jax[cuda13]" (or "jax[cuda12]" for older drivers)'
-    )
+    return f"this machine has an NVIDIA GPU that JAX cannot use; {_REMEDIES['gpu']}"
 
 
 def compile_seconds() -> float:

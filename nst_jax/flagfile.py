@@ -164,7 +164,7 @@ def _absolute(field: dataclasses.Field[Any], path: str) -> str:
     whole = str(Path(path).absolute())
     if any(ord(character) < 32 for character in whole):
         raise RequestError(
-            f"{field.name} must not lie in a folder with control characters in its "
+            f"--{field.name} must not lie in a folder with control characters in its "
             f"name, got {whole!r}"
         )
     return whole

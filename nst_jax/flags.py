@@ -1,24 +1,19 @@
 """The command line, generated from config: each field of it is one flag.
 
-Knows no JAX, so a wrong flag is answered at once. absl reads the arguments into
-a set of flags of its own: nothing is shared with other programs' flags, and every
-mistake becomes a RequestError.
+Knows no JAX, so a wrong flag is answered at once. `arguments` reads the texts; here
+they become a request: a preset or an earlier result, and what overrides it.
 """
 
 import dataclasses
-import difflib
-import os
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from absl import flags as absl_flags
-
-from nst_jax import __version__, citations, flagfile, preset, usage
+from nst_jax import __version__, arguments, citations, flagfile, preset, usage
+from nst_jax.arguments import SETTINGS
+from nst_jax.arguments import settings as settings
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
-
-Fields = Mapping[str, dataclasses.Field[Any]]
 
 
 class Program(NamedTuple):
@@ -44,10 +39,10 @@ RUN = Program(
 class Request(NamedTuple):
     """What was asked for.
 
-    `given` names the settings that flags and flagfiles set, `preset` is empty
-    without one, `sources` are the files that settings came from, `answer` is what
-    --help and its like print instead of a run, and `own` holds the settings that are
-    the program's own.
+    `given` names the settings that flags and flagfiles set, `typed` those of them that
+    stand on the command line itself, `preset` is empty without one, `sources` are the
+    files that settings came from, `answer` is what --help and its like print instead
+    of a run, and `own` holds the settings that are the program's own.
     """
 
     config: Config
@@ -56,6 +51,7 @@ class Request(NamedTuple):
     sources: tuple[str, ...] = ()
     answer: str = ""
     own: Any = None
+    typed: frozenset[str] = frozenset()
 
 
 def parse(
@@ -72,7 +68,8 @@ def parse(
         program: Whose flags they are.
     """
     chunks = list(flagfile.expand(argv))
-    chosen = _values(chunks, _fields(program.own))
+    fields = _fields(program.own)
+    chosen = arguments.values(chunks, fields)
     answer = _answer(chosen, program)
     if answer:
         return Request(Config(), answer=answer)
@@ -84,10 +81,11 @@ def parse(
     _require(program.needed, config, own)
     return Request(
         config=config,
-        given=frozenset(chosen) - usage.NOT_SETTINGS.keys(),
+        given=_named(chosen),
         preset=chosen.get("preset", ""),
         sources=_sources(chunks, chosen),
         own=own,
+        typed=_named(arguments.values(_alone(chunks), fields)),
     )
 
 
@@ -98,12 +96,14 @@ def origin(request: Request) -> str:
     """
     if not request.preset:
         return ""
-    about = {name: _SETTINGS[name].metadata for name in sorted(request.given)}
+    text = preset.look_up(request.preset).text
+    before, now = map(
+        _flat, (_config(_base_values(flagfile.lines(text))), request.config)
+    )
     changed = [
         name
-        for name, each in about.items()
-        if name in ("weights", "init")
-        or (each["stored"] == "always" and each["file"] == "no")
+        for name in sorted(request.given & SETTINGS.keys())
+        if _is_number(SETTINGS[name]) and now[name] != before[name]
     ]
     is_foreign = not {"weights", "network"}.isdisjoint(changed)
     mark = " (not the preset: other weights)" if is_foreign else ""
@@ -111,121 +111,21 @@ def origin(request: Request) -> str:
     return f"{request.preset}{mark}{ends}"
 
 
-def settings(config: type) -> dict[str, dataclasses.Field[Any]]:
-    """Every setting by its flat name; two of one name, or its negation, are a fault."""
-    found: dict[str, dataclasses.Field[Any]] = {}
-    for group in flagfile.groups(config).values():
-        for field in dataclasses.fields(group):
-            taken = {*found, *usage.NOT_SETTINGS, *(f"no{name}" for name in found)}
-            if {field.name, f"no{field.name}"} & taken:
-                raise TypeError(f"two flags would be called --{field.name}")
-            found[field.name] = field
-    return found
+def _is_number(field: dataclasses.Field[Any]) -> bool:
+    """Whether a setting is one of the numbers that make a preset what it is."""
+    is_plain = field.metadata["stored"] == "always" and field.metadata["file"] == "no"
+    return is_plain or field.name in ("weights", "init")
 
 
-_SETTINGS = settings(Config)
+def _flat(config: Config) -> dict[str, Any]:
+    """The value of every setting."""
+    return {field.name: value for field, value in flagfile.settings(config)}
 
 
-def _fields(own: Any) -> Fields:
+def _fields(own: Any) -> arguments.Fields:
     """All settings of a program: those of a run and its own."""
     more = dataclasses.fields(own) if own else ()
-    return _SETTINGS | {field.name: field for field in more}
-
-
-def _values(chunks: Iterable[flagfile.Chunk], fields: Fields) -> dict[str, Any]:
-    """The value of every flag that is there."""
-    found: dict[str, Any] = {}
-    for where, arguments, _ in chunks:
-        try:
-            values = _chunk_values(arguments, fields)
-            found |= _changed(values, _at_home, fields)
-        except RequestError as error:
-            raise RequestError(f"{where}{error}") from None
-    return found
-
-
-def _changed(
-    values: Mapping[str, Any],
-    change: Callable[[dataclasses.Field[Any], str], str],
-    fields: Fields = _SETTINGS,
-) -> dict[str, Any]:
-    """The values, the paths in them changed."""
-    return {
-        name: flagfile.changed(fields[name], value, change) if name in fields else value
-        for name, value in values.items()
-    }
-
-
-def _at_home(field: dataclasses.Field[Any], path: str) -> str:
-    """The path with `~` replaced by the user's folder."""
-    del field
-    return path if "\0" in path else os.path.expanduser(path)  # which asks the system
-
-
-def _chunk_values(arguments: list[str], fields: Fields = _SETTINGS) -> dict[str, Any]:
-    for argument in arguments:
-        # absl's own flag, which would let every misspelt one pass.
-        if argument.partition("=")[0] in ("--undefok", "-undefok"):
-            raise RequestError(_unknown("undefok", fields))
-    known = _definitions(fields)
-    try:
-        _, *strays = known(["nst-jax", *arguments])
-    except absl_flags.UnrecognizedFlagError as error:
-        raise RequestError(_unknown(error.flagname, fields)) from None
-    except absl_flags.IllegalFlagValueError as error:
-        # "flag --quiet=3: ..."; only switches are converted here.
-        name = str(error).removeprefix("flag --").partition("=")[0]
-        raise RequestError(
-            f"--{name} must be true or false, got another value; write --{name} or "
-            f"--no{name}"
-        ) from None
-    except (absl_flags.Error, ValueError) as error:
-        message = flagfile.shown(str(error))
-        raise RequestError(f"{message}; --help shows how it is written") from None
-    if strays:
-        raise RequestError(
-            f"unexpected argument {strays[0]!r}: everything is a flag, such as "
-            f"--content=photo.jpg; quote a value that holds blanks"
-        )
-    return {
-        name: _value(name, known[name].value, fields)
-        for name in known
-        if known[name].present
-    }
-
-
-def _value(name: str, value: Any, fields: Fields) -> Any:
-    if name in usage.NOT_SETTINGS or _is_switch(name, fields):
-        return value
-    return flagfile.from_text(name, fields[name].type, value)
-
-
-def _definitions(fields: Fields) -> absl_flags.FlagValues:
-    """Flags not yet read; all but switches are texts, which from_text converts."""
-    known = absl_flags.FlagValues()  # type: ignore[no-untyped-call]  # absl's gap
-    for name in [*usage.NOT_SETTINGS, *fields]:
-        if _is_switch(name, fields):
-            absl_flags.DEFINE_boolean(name, None, "", flag_values=known)
-        else:
-            absl_flags.DEFINE_string(name, None, "", flag_values=known)
-    return known
-
-
-def _is_switch(name: str, fields: Fields) -> bool:
-    return name in ("help", "version", "cite") or (
-        name in fields and fields[name].type is bool
-    )
-
-
-def _unknown(name: str, fields: Fields) -> str:
-    switches = [f"no{setting}" for setting in fields if _is_switch(setting, fields)]
-    known = [*usage.NOT_SETTINGS, *fields, *switches]
-    near = difflib.get_close_matches(name.lower(), known, n=1)
-    first, _, rest = name.partition(" ")
-    if first in known and rest.strip():
-        return f"{flagfile.shown(f'--{name}')}: write --{first}={rest.strip()}"
-    hint = f"did you mean --{near[0]}?" if near else "--help lists all"
-    return f"unknown flag {flagfile.shown(f'--{name}')}; {hint}"
+    return SETTINGS | {field.name: field for field in more}
 
 
 def _base(
@@ -253,6 +153,16 @@ def _base(
         raise RequestError(f"{where}: {error}") from None
 
 
+def _named(values: Mapping[str, Any]) -> frozenset[str]:
+    """The settings among the flags that have a value."""
+    return frozenset(values.keys() - usage.NOT_SETTINGS.keys())
+
+
+def _alone(chunks: Iterable[flagfile.Chunk]) -> list[flagfile.Chunk]:
+    """What stands on the command line itself, and in no file."""
+    return [chunk for chunk in chunks if not chunk.path]
+
+
 def _sources(
     chunks: Iterable[flagfile.Chunk], chosen: Mapping[str, Any]
 ) -> tuple[str, ...]:
@@ -263,7 +173,8 @@ def _sources(
 
 def _picture(chosen: Mapping[str, Any]) -> str:
     """The picture that --from names, empty without it."""
-    return str(_changed({"content": chosen.get("from", "")}, _at_home)["content"])
+    named = {"content": chosen.get("from", "")}
+    return str(arguments.changed(named, arguments.at_home)["content"])
 
 
 def _base_values(rows: list[str]) -> dict[str, Any]:
@@ -273,42 +184,30 @@ def _base_values(rows: list[str]) -> dict[str, Any]:
     """
     if any(row.lstrip("-").startswith("flagfile") for row in rows):
         raise RequestError("--flagfile may not stand there")
-    values = _chunk_values(rows)
+    values = arguments.read(rows)
     for name in values:
-        if name not in _SETTINGS or not flagfile.recorded(_SETTINGS[name]):
+        if name not in SETTINGS or not flagfile.recorded(SETTINGS[name]):
             raise RequestError(f"--{name} may not stand there")
-    values = _changed(values, flagfile.bare)
+    values = arguments.changed(values, flagfile.bare)
     _config(values)
     return values
 
 
 def _config(values: Mapping[str, Any]) -> Config:
-    """All settings; a message about one of them names its flag."""
+    """All settings."""
     groups = flagfile.groups(Config).items()
-    made = {name: _group(group, values) for name, group in groups}
-    return _flagged(lambda: Config(**made))
+    made: dict[str, Any] = {name: _group(group, values) for name, group in groups}
+    return Config(**made)
 
 
 def _group(group: Any, values: Mapping[str, Any]) -> Any:
     """One group of settings."""
     names = {field.name for field in dataclasses.fields(group)}
-    chosen = {name: values[name] for name in names & values.keys()}
-    return _flagged(lambda: group(**chosen), names)
-
-
-def _flagged(made: Callable[[], Any], names: Collection[str] = _SETTINGS) -> Any:
-    """What is made; a message that begins with a setting's name gets its dashes."""
-    try:
-        return made()
-    except RequestError as error:
-        message = str(error)
-        dashes = "--" if message.partition(" ")[0] in names else ""
-        raise RequestError(f"{dashes}{message}") from None
+    return group(**{name: values[name] for name in names & values.keys()})
 
 
 def _require(needed: Mapping[str, str], config: Config, own: Any) -> None:
-    there = {field.name: value for field, value in flagfile.settings(config)}
-    there |= vars(own) if own else {}
+    there = _flat(config) | (vars(own) if own else {})
     spared = {"content"} if config.is_texture() else set()
     missing = [name for name in needed if not _is_given(there[name])]
     missing = [name for name in missing if name not in spared]

@@ -192,8 +192,8 @@ def _initial(
         return None
     if not os.path.exists(settings.init):
         raise RequestError(
-            f"init must be content, noise, blend, style or the path of a picture, got "
-            f"{settings.init!r}, which does not exist"
+            f"--init must be content, noise, blend, style or the path of a picture, "
+            f"got {settings.init!r}, which does not exist"
         )
     return images.on_white(opened("init", settings.init))
 

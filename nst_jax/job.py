@@ -4,7 +4,7 @@ import dataclasses
 import functools
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from typing import NamedTuple
 
@@ -51,16 +51,18 @@ class Job(NamedTuple):
 
 
 def run(
-    config: Config, files: record.Files, given: Inputs, origin: str, since: float
+    config: Config,
+    files: record.Files,
+    given: Inputs,
+    origin: str,
+    notes: Sequence[str],
+    since: float,
 ) -> int:
     """Optimises and writes; the exit status.
 
-    Args:
-        config: all settings.
-        files: what is to be written.
-        given: the pictures.
-        origin: the preset, if one was asked for, and whether it still is that.
-        since: when the program started, by `time.monotonic`.
+    `given` are the pictures, `origin` is the preset, if one was asked for, and whether
+    it still is that, `notes` are told before it starts, unless it is refused, and
+    `since` is when the program started, by `time.monotonic`.
     """
     device = devices.pick(config.output.device)
     config = resolve(config, device)
@@ -74,9 +76,12 @@ def run(
         progress.warn(warning)
     with jax.default_device(device):
         if config.output.dry_run:
-            progress.say(_dry_run(config, files, given))
+            plan = _dry_run(config, files, given)
+            _warn(notes)
+            progress.say(plan)
             return 0
         weights = load(config)
+        _warn(notes)
         job = Job(config, files, given, shapes, weights, texts, origin)
         return _run(job, time.monotonic() - since)
 
@@ -281,6 +286,11 @@ def _report(
         progress.warn(f"{str(path)!r} could not be written ({why})")
         return True
     return False
+
+
+def _warn(notes: Sequence[str]) -> None:
+    for note in notes:
+        progress.warn(note)
 
 
 def _say(config: Config, line: str) -> None:

@@ -12,7 +12,7 @@ import re
 from typing import Literal
 
 from nst_jax.errors import RequestError
-from nst_jax.settings import entry
+from nst_jax.settings import entry, entry_each
 
 Network = Literal["vgg19", "vgg16"]
 Kind = Literal["conv", "relu", "pool"]
@@ -97,13 +97,26 @@ def weighted(entries: tuple[str, ...], network: Network) -> dict[str, float]:
     >>> weighted(("relu1_1", "block2_conv1:0.5"), "vgg19")
     {'relu1_1': 1.0, 'relu2_1': 0.5}
     """
-    weights: dict[str, float] = {}
+    found = weighted_each(entries, network)
+    # Where weights by style have no meaning `entry` refuses them.
+    return dict(zip(found, (entry(text)[1] for text in entries), strict=True))
+
+
+def weighted_each(
+    entries: tuple[str, ...], network: Network
+) -> dict[str, tuple[float, ...]]:
+    """Layers with one weight for all styles, or one each: `relu4_2:0.5/2`.
+
+    >>> weighted_each(("relu1_1", "relu2_1:1/0"), "vgg19")
+    {'relu1_1': (1.0,), 'relu2_1': (1.0, 0.0)}
+    """
+    weights: dict[str, tuple[float, ...]] = {}
     for text in entries:
-        spelling, weight = entry(text)
+        spelling, each = entry_each(text)
         name = canonical_name(spelling, network)
         if name in weights:
             raise RequestError(f"layer {name} is named twice, in {text!r} again")
-        weights[name] = weight
+        weights[name] = each
     return weights
 
 

@@ -69,15 +69,17 @@ def _problem(how: objective.Recipe, content: Shape, config: Config) -> Any:
     """The problem of a job as shapes, without its numbers."""
     network, picture = _network(config), _array(*content, 3)
     factors = objective.weights(config.objective, config.network.network)
-    return objective.Problem(
+    problem = objective.Problem(
         *network,
         targets.Targets(
             jax.eval_shape(_content(how), *network, picture),
             jax.eval_shape(_targets(how), *network, picture),
         ),
         jax.tree.map(lambda _: _array(), factors),
-        objective.Maps({}, _array(1), {}, None),
+        objective.Maps({}, dict.fromkeys(how.style_layers, _array(1)), {}, None),
     )
+    ready = functools.partial(prepare.ready, how=how, pixels=content[0] * content[1])
+    return jax.eval_shape(ready, problem)
 
 
 def _content(how: objective.Recipe) -> Callable[..., dict[str, jax.Array]]:
@@ -105,7 +107,10 @@ def _targets(how: objective.Recipe) -> Callable[..., dict[str, Style]]:
     def style(*arguments: Any) -> dict[str, Style]:
         found = _style(how)(*arguments)
         return targets.style_targets(
-            [found], jnp.ones((1, 1)), how.statistics, how.root_steps
+            [found],
+            dict.fromkeys(how.style_layers, jnp.ones((1, 1))),
+            how.statistics,
+            how.root_steps,
         )
 
     return style

@@ -61,7 +61,8 @@ class Maps(NamedTuple):
     """Where each term looks; empty or None: everywhere alike."""
 
     regions: RegionMaps  # by style layer
-    region_weights: Float[Array, "r"]  # divided by how many there are
+    # By style layer; divided by how many regions there are.
+    region_weights: dict[str, Float[Array, "r"]]
     content: dict[str, Float[Array, "_h _w"]]  # by content layer
     fill: Fill | None
 
@@ -112,7 +113,7 @@ def weights(settings: config.ObjectiveConfig, network: layers.Network) -> LossTe
 def _factors(settings: config.ObjectiveConfig, network: layers.Network) -> Any:
     """The same as plain numbers."""
     content = layers.weighted(settings.content_layers, network)
-    style = layers.weighted(settings.style_layers, network)
+    style = settings.style_layer_weights(network)
     edges = {EDGES: settings.laplacian_weight} if settings.laplacian_weight else {}
     numbers: Any = (
         {
@@ -173,9 +174,11 @@ def finish(
         for name, each in sums.content.items()
     }
     pixels = shape[0] * shape[1]
-    shares = problem.maps.region_weights
     style = {
-        name: jnp.sum(shares * _style(how, sums.style[name], goal.style[name], pixels))
+        name: jnp.sum(
+            problem.maps.region_weights[name]
+            * _style(how, sums.style[name], goal.style[name], pixels)
+        )
         for name in how.style_layers
     }
     variation = (

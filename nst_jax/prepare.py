@@ -5,7 +5,7 @@ import itertools
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Array, Float32
 
 from nst_jax import color, devices, layers, masks, objective, targets, vgg
 from nst_jax.arrays import Params, Preprocessing, RegionMaps, Weights
@@ -16,6 +16,9 @@ from nst_jax.pictures import Pictures
 Mask = Float32[np.ndarray, "_ _"]
 Masks = Float32[np.ndarray, "_ _ _"]
 
+# Pixels below which a job is over before Winograd's transforms have compiled.
+_WORTHWHILE = 128 * 128
+
 _content_targets = jax.jit(
     targets.content_targets, static_argnames=("names", "forward")
 )
@@ -23,6 +26,7 @@ _style_statistics = jax.jit(
     targets.style_statistics,
     static_argnames=("names", "forward", "division", "statistics"),
 )
+_spread = jax.jit(vgg.spread, static_argnames=("names", "forward", "pixels"))
 _style_targets = jax.jit(
     targets.style_targets, static_argnames=("statistics", "root_steps")
 )
@@ -61,12 +65,13 @@ def problem(
     """The objective of a job: its formulas, and its arrays with the targets."""
     if weights.network != config.network.network:
         raise RequestError(
-            f"weights must be of {config.network.network}, got {weights.network}"
+            f"--weights must be of {config.network.network}, got {weights.network}"
         )
     how = objective.recipe(config.objective, forward(config))
     _check(pictures, how)
-    given = constants(weights, config.network)
+    config.objective.check_styles(len(pictures.styles))
     content = jnp.asarray(pictures.content)
+    given = constants(weights, config.network)
     kept = _content_targets(*given, content, how.content_layers, how.forward)
     kept |= objective.edges(how, content)
     # Only the result tiles: round a style's borders lies no more of it.
@@ -85,12 +90,12 @@ def problem(
             pictures.styles, pictures.style_regions
         )
     ]
-    parts = jnp.asarray(shares(pictures, config))
+    parts, emphasis = _by_layer(pictures, config, how.style_layers)
     goal = targets.Targets(
         kept, _style_targets(statistics, parts, how.statistics, how.root_steps)
     )
     factors = objective.weights(config.objective, weights.network)
-    maps = _maps(pictures, how, config.control)
+    maps = _maps(pictures, how, config.control, emphasis)
     return how, objective.Problem(*given, goal, factors, maps)
 
 
@@ -123,18 +128,43 @@ def shares(pictures: Pictures, config: Config) -> Float32[np.ndarray, "s r"]:
     if pictures.shares:
         return np.asarray(pictures.shares, np.float32)
     asked, styles = config.objective.style_weights, len(pictures.styles)
-    if len(asked) not in (1, styles):
-        raise RequestError(
-            f"style_weights must have one value for each of the {styles} styles, "
-            f"got {len(asked)}"
-        )
     whole = np.asarray(asked * styles if len(asked) == 1 else asked, np.float32)
     regions = 1 if pictures.regions is None else pictures.regions.shape[2]
     return np.repeat((whole / whole.sum())[:, None], regions, axis=1)
 
 
+def _by_layer(
+    pictures: Pictures, config: Config, names: tuple[str, ...]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """The shares of the styles at each layer, `s r`, and the regions' weights, `r`.
+
+    Where styles have weights of their own at a layer, its term is the sum of their
+    terms, each by share and weight. For squared distances that is, but for a
+    constant, the distance to one mixture with the sum of the factors.
+    """
+    goal, network = config.objective, config.network.network
+    whole = shares(pictures, config)
+    emphasis = _emphasis(pictures, config.control)
+    emphasis = emphasis / len(emphasis)
+    each = layers.weighted_each(goal.style_layers, network)
+    together = goal.style_layer_weights(network)
+    parts, weights = dict.fromkeys(names, whole), dict.fromkeys(names, emphasis)
+    for name in names:
+        if len(set(each[name])) > 1:
+            brought = whole * np.asarray(each[name])[:, None]
+            sums = brought.sum(0)
+            # Without a style here a region keeps its target, and has no weight.
+            mixed = np.where(sums > 0, brought / np.where(sums > 0, sums, 1), whole)
+            parts[name] = mixed.astype(np.float32)
+            weights[name] = (emphasis * sums / together[name]).astype(np.float32)
+    return jax.tree.map(jnp.asarray, (parts, weights))
+
+
 def _maps(
-    pictures: Pictures, how: objective.Recipe, settings: ControlConfig
+    pictures: Pictures,
+    how: objective.Recipe,
+    settings: ControlConfig,
+    region_weights: dict[str, Array],
 ) -> objective.Maps:
     """Where each term of the objective looks."""
     protected = {}
@@ -144,10 +174,10 @@ def _maps(
         )
         extra = settings.protect_weight - 1
         protected = {name: 1 + extra * mask[..., 0] for name, mask in found.items()}
-    moving, emphasis = free(pictures, settings), _emphasis(pictures, settings)
+    moving = free(pictures, settings)
     return objective.Maps(
         regions=_at_layers(_painted(pictures), how.style_layers, how.forward),
-        region_weights=jnp.asarray(emphasis / len(emphasis), jnp.float32),
+        region_weights=region_weights,
         content=protected,
         fill=None
         if moving is None
@@ -172,8 +202,8 @@ def _emphasis(pictures: Pictures, settings: ControlConfig) -> Float32[np.ndarray
     weights = settings.region_weights
     if len(weights) not in (1, count):
         raise RequestError(
-            f"region_weights must have one value for each of the {count} regions, got "
-            f"{len(weights)}"
+            f"--region_weights must have one value for each of the {count} regions, "
+            f"got {len(weights)}"
         )
     return np.asarray(weights * count if len(weights) == 1 else weights, np.float32)
 
@@ -218,7 +248,22 @@ def forward(config: Config) -> vgg.Forward:
         precision=devices.precision(asked, devices.current())
         if asked == "auto"
         else asked,
+        products=devices.convolution(settings.convolution, devices.current()),
     )
+
+
+def ready(
+    problem: objective.Problem, how: objective.Recipe, pixels: int
+) -> objective.Problem:
+    """The same problem as a loop over images of so many pixels takes it.
+
+    Its kernels are spread where that is faster. What runs once is better left with
+    the kernels as they are: it compiles faster.
+    """
+    names = (*how.content_layers, *how.style_layers)
+    if how.forward.products == "direct" or not names or pixels < _WORTHWHILE:
+        return problem
+    return problem._replace(params=_spread(problem.params, names, how.forward, pixels))
 
 
 def _check(pictures: Pictures, how: objective.Recipe) -> None:

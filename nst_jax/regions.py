@@ -55,7 +55,7 @@ def common(
     """
     if not 2 <= count <= MOST:
         raise RequestError(
-            f"regions should be from 2 to {MOST}, got {count}; choose another number"
+            f"--regions should be from 2 to {MOST}, got {count}; choose another number"
         )
     pictures = (content, style, *further)
     points = _projected([_described(maps, position) for maps in pictures])
@@ -73,7 +73,7 @@ def common(
     if best[0].max() == 0:
         raise RequestError(
             "regions should be in both pictures, and no two such were found; ask for "
-            "another number of regions, or paint masks by hand"
+            "another number of --regions, or paint masks by hand"
         )
     return tuple(best)
 

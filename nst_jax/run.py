@@ -32,7 +32,7 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(request: flags.Request, since: float) -> int:
-    from nst_jax import inputs, record
+    from nst_jax import idle, inputs, record
 
     config = request.config
     files = record.plan(config)
@@ -46,18 +46,19 @@ def _run(request: flags.Request, since: float) -> int:
     except MemoryError:
         raise RequestError(
             f"the pictures do not fit into memory at --size={config.inputs.size}; ask "
-            "for a smaller size"
+            "for a smaller one"
         ) from None
     record.check_shape(files, pictures.shape)
-    count, settings = len(inputs.shapes(pictures, config)), config.solve
-    marks = scales.starts(count, settings.steps, settings.scale_steps)
+    shapes, settings = inputs.shapes(pictures, config), config.solve
+    marks = scales.starts(len(shapes), settings.steps, settings.scale_steps)
     files = files._replace(steps=marks[-1])
     record.check_numbered(files, overwrite=config.output.overwrite)
+    notes = idle.told(config, request.typed, shapes)
 
     start.prepare_jax(config.output.device)
     from nst_jax import job
 
-    return job.run(config, files, pictures, flags.origin(request), since)
+    return job.run(config, files, pictures, flags.origin(request), notes, since)
 
 
 if __name__ == "__main__":

@@ -44,7 +44,7 @@ def parse(text: str) -> tuple[int, ...]:
     listed = tuple(int(part) for part in parts) if fits else ()
     if not fits or any(b <= a for a, b in itertools.pairwise(listed)):
         raise RequestError(
-            f"scales must be none, auto, 2, sqrt2 or rising sizes such as 256,512, "
+            f"--scales must be none, auto, 2, sqrt2 or rising sizes such as 256,512, "
             f"got {text!r}"
         )
     return listed

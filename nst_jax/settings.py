@@ -53,7 +53,7 @@ def check(config: Any) -> None:
         if get_origin(field.type) is tuple:
             kind = get_args(field.type)[0]
             if not isinstance(value, tuple):
-                raise RequestError(f"{field.name} must be a tuple, got {value!r}")
+                raise RequestError(f"--{field.name} must be a tuple, got {value!r}")
             for item in value:
                 _check_value(field, kind, item)
         else:
@@ -64,19 +64,22 @@ def _check_value(field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
     if get_origin(kind) is Literal:
         if value not in get_args(kind):
             choices = ", ".join(get_args(kind))
-            raise RequestError(f"{field.name} must be one of {choices}, got {value!r}")
+            raise RequestError(
+                f"--{field.name} must be one of {choices}, got {value!r}"
+            )
         return
     fits = isinstance(value, (int, float)) if kind is float else type(value) is kind
     if not fits or (kind is float and isinstance(value, bool)):
-        raise RequestError(f"{field.name} must be {kind.__name__}, got {value!r}")
+        raise RequestError(f"--{field.name} must be {kind.__name__}, got {value!r}")
     low, high = field.metadata["low"], field.metadata["high"]
     if kind in (int, float) and not (low <= value <= high and abs(value) < _LARGEST):
         limits = f"at least {low}" if high == math.inf else f"{low} to {high}"
-        limits = "finite" if low == -math.inf and high == math.inf else limits
-        raise RequestError(f"{field.name} must be {limits}, got {value}")
+        if high == math.inf and not abs(value) < _LARGEST:
+            limits = f"{limits} and below {_LARGEST:g}"
+        raise RequestError(f"--{field.name} must be {limits}, got {value}")
     if kind is str and any(ord(character) < 32 for character in value):
         raise RequestError(
-            f"{field.name} may not hold control characters or line breaks, got "
+            f"--{field.name} may not hold control characters or line breaks, got "
             f"{value!r}"
         )
 
@@ -87,14 +90,29 @@ def entry(text: str) -> tuple[str, float]:
     >>> entry("relu4_2:0.5")
     ('relu4_2', 0.5)
     """
-    name, colon, number = text.partition(":")
+    name, weights = entry_each(text)
+    if len(weights) != 1:
+        raise RequestError(
+            f"an entry is written NAME or NAME:WEIGHT with one weight, got {text!r} "
+            f"with {len(weights)}"
+        )
+    return name, weights[0]
+
+
+def entry_each(text: str) -> tuple[str, tuple[float, ...]]:
+    """A name and its weights, of which there may be several with slashes between.
+
+    >>> entry_each("relu4_2:0.5/2")
+    ('relu4_2', (0.5, 2.0))
+    """
+    name, colon, numbers = text.partition(":")
     try:
-        weight = float(number) if colon else 1.0
+        weights = tuple(map(float, numbers.split("/"))) if colon else (1.0,)
     except ValueError:
-        weight = math.nan
-    if not (name and 0 <= weight < _LARGEST):
+        weights = (math.nan,)
+    if not (name and all(0 <= weight < _LARGEST for weight in weights)):
         raise RequestError(
             f"an entry is written NAME or NAME:WEIGHT with a weight of at least 0, got "
             f"{text!r}"
         )
-    return name, weight
+    return name, weights

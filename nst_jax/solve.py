@@ -132,12 +132,15 @@ def run(
     solver: Solver,
     problem: Any,
     state: State,
+    ready: Any = None,
     *,
     steps: int,
     log_every: int,
     pace: Callable[[int], int],
 ) -> Iterator[Progress]:
     """Yields the start, then where it stands after each chunk, the last included.
+
+    `ready` is the problem in another form, for the chunks, if that is faster.
 
     `pace(step)` says how many steps the next chunk may take. With `log_every`
     above zero, chunks also end where a row of the log is due, and there, as at
@@ -163,7 +166,7 @@ def run(
             return
         row = (step // log_every + 1) * log_every if log_every else steps
         last = min(row, steps, step + max(1, pace(step)))
-        state, info = solver.chunk(problem, state, jnp.int32(last))
+        state, info = solver.chunk(problem if ready is None else ready, state, jnp.int32(last))
         step = int(state.step)
 
 

@@ -72,18 +72,18 @@ def _statistics(
 
 def style_targets(
     styles: Sequence[dict[str, Style]],
-    shares: Float[Array, "s r"],
+    shares: dict[str, Float[Array, "s r"]],
     statistics: tuple[str, ...],
     root_steps: int = 0,
 ) -> dict[str, Style]:
-    """The mixture of several styles' statistics, by `shares` in each region.
+    """The mixture of several styles' statistics, by `shares` in each layer and region.
 
     Means and raw second moments mix linearly, and so does a Gram matrix; the
     covariance of the mixture also holds how far the styles' means lie apart.
     """
     return {
         name: _mixture(
-            [style[name] for style in styles], shares, statistics, root_steps
+            [style[name] for style in styles], shares[name], statistics, root_steps
         )
         for name in styles[0]
     }

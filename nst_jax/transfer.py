@@ -6,6 +6,7 @@ a size of its own; what comes back is the result with its terms.
 
 import functools
 import itertools
+import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -17,6 +18,7 @@ from jaxtyping import Float, Float32
 from nst_jax import (
     balance,
     color,
+    noise,
     objective,
     optimizers,
     prepare,
@@ -24,12 +26,8 @@ from nst_jax import (
     scales,
     solve,
 )
-from nst_jax.arrays import Image, LossTerms, Weights
-from nst_jax.config import (
-    Config,
-    InputConfig,
-    OptimizerConfig,
-)
+from nst_jax.arrays import LossTerms, Weights
+from nst_jax.config import Config, OptimizerConfig
 from nst_jax.errors import RequestError
 from nst_jax.images import sampling
 from nst_jax.pictures import Pictures, resized
@@ -94,7 +92,7 @@ def stylize(
     if sampling.in_multiples(shape, multiples) != shape:
         raise RequestError(
             f"content must have rows and columns that are multiples of {multiples[0]} "
-            f"and {multiples[1]} to tile with wrap={config.control.wrap}, got {rows} "
+            f"and {multiples[1]} to tile with --wrap={config.control.wrap}, got {rows} "
             f"and {columns}; resize it"
         )
     sizes = scales.sizes(max(shape), config.solve.scales)
@@ -142,19 +140,20 @@ def steps(
         how, problem = balanced_problem(here, weights, config)
         loop = solver(how, config.optimizer, settings.keep, settings.average_decay)
         if image is None or state is None:
-            state = loop.init(_start(here, problem, config))
+            state = loop.init(noise.first_image(here, problem, config))
         else:
             wrap = config.control.wrap
-            rows, columns, _ = image.shape
-            carried = pyramid.carry_state(state.opt_state, (rows, columns), shape, wrap)
+            before = image.shape[0], image.shape[1]
+            carried = pyramid.carry_state(state.opt_state, before, shape, wrap)
             enlarged = pyramid.carry(image, shape, settings.scale_filter, wrap)
             if optimizers.box(config.optimizer) == "step":
                 enlarged = jnp.clip(enlarged, 0, 1)
             state = loop.init(enlarged, carried, first)
         moves = optimizers.at_rate(state.opt_state, config.optimizer)
         state = state._replace(opt_state=moves)
+        ready = prepare.ready(problem, how, math.prod(shape))
         for progress in solve.run(
-            loop, problem, state, steps=last, log_every=log_every, pace=pace
+            loop, problem, state, ready, steps=last, log_every=log_every, pace=pace
         ):
             # The start of a further scale is the end of the one before.
             if not first or progress.step > first or not progress.is_finite:
@@ -235,45 +234,14 @@ def balanced_problem(
     )
 
 
-def _start(here: Pictures, problem: objective.Problem, config: Config) -> Image:
-    """The image that the first step starts from."""
-    if here.initial is None:
-        return first_image(config.inputs, jnp.asarray(here.content), problem)
-    return jnp.asarray(here.initial)
-
-
-def first_image(
-    settings: InputConfig, content: Image, problem: objective.Problem
-) -> Image:
-    """The image that the first step starts from, unless one is given.
-
-    Noise lies about the network's mean colour. `blend` is the Coursera
-    exercise's: ratio * noise + (1 - ratio) * content, both about that mean.
-    """
-    if settings.init == "content":
-        return content
-    if settings.init not in ("noise", "blend"):
-        raise RequestError(
-            f"init={settings.init!r} needs its picture: pass initial=, or use content, "
-            f"noise or blend"
-        )
-    key = jax.random.key(settings.seed)
-    draw = (
-        functools.partial(jax.random.uniform, minval=-1, maxval=1)
-        if settings.noise == "uniform"
-        else jax.random.normal
-    )
-    noise = settings.noise_amplitude * draw(key, content.shape, dtype=jnp.float32)
-    preprocessing = problem.preprocessing
-    grey = (preprocessing.mean / preprocessing.scale)[None, None]
-    if settings.init == "noise":
-        return grey + noise
-    ratio = settings.noise_ratio
-    return grey + ratio * noise + (1 - ratio) * (content - grey)
-
-
 def _picture(picture: Picture, name: str) -> Float32[np.ndarray, "_ _ 3"]:
     """The picture as float32 in memory, if its numbers are those of an image."""
+    # Of a file's name each letter comes here, as if it were one of several styles.
+    if not isinstance(picture, np.ndarray | jax.Array):
+        raise RequestError(
+            f"{name} must be an array of rows x columns x 3, got "
+            f"{type(picture).__name__}; nst_jax.load_image makes one from a file"
+        )
     if not jnp.issubdtype(picture.dtype, jnp.floating):
         raise RequestError(
             f"{name} must be floating point in 0..1, got {picture.dtype}; divide "

@@ -13,7 +13,7 @@ NOT_SETTINGS = {
     "preset": "Published settings to start from; --preset=help lists them.",
     "from": "An earlier result whose stored settings are the start.",
     "flagfile": "Flags from a file, as if they stood here; of two the later wins.",
-    "help": "Print this.",
+    "help": "Print this; -h is the same.",
     "cite": "Print the BibTeX of what such a run rests on.",
     "version": "Print the version.",
 }
@@ -28,6 +28,9 @@ Lists have commas between their entries; an entry that holds a comma stands in
 double quotes. A flagfile holds one flag a line; # starts a comment line; relative
 paths in it are relative to the working directory. A preset or an earlier result is
 the start; flags and flagfiles override it, wherever they stand.
+
+python -m nst_jax.show looks into the network and compares pictures;
+python -m nst_jax.pretrained fetches, lists and converts weights.
 """
 _WIDTH = 88
 _COLUMN = 28

@@ -12,7 +12,7 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax import convolution, layers
+from nst_jax import convolution, layers, winograd
 from nst_jax.arrays import FeatureMaps, Features, Image, Params, Preprocessing
 from nst_jax.layers import Network
 
@@ -27,6 +27,7 @@ class Forward(NamedTuple):
     padding: convolution.Padding = "zero"
     wrap: convolution.Wrap = "none"
     precision: convolution.Precision = "float32"
+    products: convolution.Products = "direct"  # winograd: of kernels that are spread
     plain: bool = False
 
 
@@ -66,8 +67,11 @@ class Convolution(nn.Module):
     def __call__(self, features: Features) -> Float[Array, "h w d"]:
         """The value before the ReLU."""
         layer, how = self.layer, self.forward
-        shape = (3, 3, layer.inputs, layer.channels)
-        kernel = self.param("kernel", nn.initializers.he_normal(), shape)
+        shape = (layer.inputs, layer.channels)
+        if self.has_variable("params", "spread"):
+            kernel = self.param("spread", nn.initializers.he_normal(), (36, *shape))
+        else:
+            kernel = self.param("kernel", nn.initializers.he_normal(), (3, 3, *shape))
         bias = self.param("bias", nn.initializers.zeros, (layer.channels,))
         padding = how.padding if layer.name == "conv1_1" else "zero"
         return convolution.convolution(
@@ -79,6 +83,27 @@ class Convolution(nn.Module):
             wrap=how.wrap,
             plain=how.plain,
         )
+
+
+def spread(
+    params: Params, names: tuple[str, ...], forward: Forward, pixels: int
+) -> Params:
+    """The numbers behind `names`, with kernels spread where Winograd's products pay.
+
+    `pixels` is how many an image has. `features` takes kernels of both kinds.
+    """
+    factors = jnp.bfloat16 if forward.precision == "mixed" else jnp.float32
+    found = {}
+    for layer in layers.up_to(names, forward.network):
+        if layer.kind != "conv":
+            continue
+        kernel, bias = params[layer.name]["kernel"], params[layer.name]["bias"]
+        if winograd.pays(pixels // layer.stride**2, layer.inputs):
+            spread = winograd.spread(kernel).astype(factors)
+            found[layer.name] = {"spread": spread, "bias": bias}
+        else:
+            found[layer.name] = {"kernel": kernel, "bias": bias}
+    return found
 
 
 def preprocess(image: Image, preprocessing: Preprocessing) -> Image:

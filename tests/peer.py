@@ -71,6 +71,10 @@ def max_ceil(x):
     return F.max_pool2d(x, 2, 2, ceil_mode=True)
 
 
+def avg_floor(x):
+    return F.avg_pool2d(x, 2, 2)
+
+
 def avg_ceil(x):
     return F.avg_pool2d(x, 2, 2, ceil_mode=True, count_include_pad=False)
 
@@ -104,8 +108,8 @@ def l1_variation(x):
     return across + (x[:, :, 1:] - x[:, :, :-1]).abs().sum()
 
 
-def caffe_network(params, pool):
-    return Network(params, pool, reverse=True)
+def caffe_network(params, pool, padding_mode="zeros"):
+    return Network(params, pool, reverse=True, padding_mode=padding_mode)
 
 
 def three(network, prepare, content, style, image):
@@ -337,6 +341,16 @@ def cs229(params, content, style, image):
     )
 
 
+def default(params, content, style, image):
+    network = caffe_network(params, avg_floor, "replicate")
+    p, a, f = three(network, caffe, content, style, image)
+    kept = F.mse_loss(f["relu4_2"], p["relu4_2"])
+    found = styles(FIVE, f, a, lambda x, y: 30 * F.mse_loss(elements(x), elements(y)))
+    x = caffe(image)
+    down, across = x.diff(dim=2).square().mean(), x.diff(dim=3).square().mean()
+    return {"relu4_2": kept}, found, 15 * (down + across)
+
+
 TERMS = {
     "anishathalye": anishathalye,
     "coursera": coursera,
@@ -344,6 +358,7 @@ TERMS = {
     "crowsonkb-2021": crowsonkb_2021,
     "cs229": cs229,
     "cysmith": cysmith,
+    "default": default,
     "gatys-code": gatys_code,
     "gatys2016": gatys2016,
     "keras-example": keras_example,

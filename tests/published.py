@@ -347,6 +347,20 @@ def cs229(look, content, style, image, masks=None, style_masks=None):
     return Terms({"relu4_2": kept}, found, variation)
 
 
+def default(look, content, style, image):
+    """The project's own, as docs/presets.md states it: means instead of sums."""
+    way = Way(pooling="avg", border="replicate")
+    p, a, f = look.all(way, content, style, image)
+    found = {}
+    for name in FIVE:
+        g, target = (rows(x[name]) @ rows(x[name]).T / x[name].size for x in (f, a))
+        found[name] = 30 * mean_square(g, target)
+    x = 255 * np.asarray(image, np.float64)
+    steps = mean_square(x[1:], x[:-1]) + mean_square(x[:, 1:], x[:, :-1])
+    kept = mean_square(f["relu4_2"], p["relu4_2"])
+    return Terms({"relu4_2": kept}, found, 15 * steps)
+
+
 TERMS = {
     "anishathalye": anishathalye,
     "coursera": coursera,
@@ -354,6 +368,7 @@ TERMS = {
     "crowsonkb-2021": crowsonkb_2021,
     "cs229": cs229,
     "cysmith": cysmith,
+    "default": default,
     "gatys-code": gatys_code,
     "gatys2016": gatys2016,
     "keras-example": keras_example,

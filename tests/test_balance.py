@@ -218,7 +218,7 @@ def test_disorder_holds_the_styles_colours_by_their_shares():
     [
         ({"content_weight": 0.0}, "content_weight must be above 0 to be balanced"),
         ({"style_weight": 0.0}, "style_weight must be above 0 to be balanced"),
-        ({"balance": "none", "strength": 0.7}, "strength needs balance=range"),
+        ({"balance": "none", "strength": 0.7}, "--strength needs --balance=range"),
         ({"strength": 1.5}, "strength must be -1 to 1"),
     ],
 )

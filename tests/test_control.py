@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import objective, prepare, solve, transfer
+from nst_jax import flagfile, flags, images, objective, prepare, solve, transfer
 from nst_jax.arrays import Weights
 from nst_jax.config import (
     Config,
@@ -183,6 +183,210 @@ def test_each_region_its_own_style(network, pictures):
         assert float(value) == pytest.approx(
             sum(float(each.style[name]) for each in alone), rel=1e-5
         )
+
+
+def slope(given, network, config):
+    """The gradient of all terms at an image that is neither content nor style."""
+    how, problem = prepare.problem(given, network, config)
+    image = jnp.asarray(given.content[::-1].copy())
+    return np.asarray(jax.grad(lambda x: objective.terms(how, problem, x).total)(image))
+
+
+def layered(weights, names=("relu1_1", "relu2_1", "relu3_1")):
+    return tuple(f"{name}:{each}" for name, each in zip(names, weights, strict=True))
+
+
+STYLE_ALONE = {"content_weight": 0.0, "tv_weight": 0.0}
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_the_same_weight_for_every_style_is_one_weight_to_the_bit(
+    network, pictures, divided
+):
+    content, *styles = pictures
+    given = Pictures(content, tuple(styles))
+    if divided:
+        given = given._replace(
+            regions=halves(content.shape),
+            style_regions=tuple(halves(style.shape) for style in styles),
+            shares=((0.3, 0.9), (0.7, 0.1)),
+        )
+    goal = {"style_loss": EVERY_LOSS[:3], "style_weights": (0.1, 0.6)}
+    plain = change(objective=goal | {"style_layers": layered(["0.3", "1", "0.7"])})
+    each = layered(["0.3/0.3", "1/1", "0.7/0.7"])
+    same = change(objective=goal | {"style_layers": each})
+    one, two = (prepare.problem(given, network, config) for config in (plain, same))
+    assert one[0] == two[0]
+    assert jax.tree.structure(one[1]) == jax.tree.structure(two[1])
+    for left, right in zip(*map(jax.tree.leaves, (one[1], two[1])), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+@pytest.mark.parametrize("losses", [("gram",), EVERY_LOSS[:3]])
+@pytest.mark.parametrize(("each", "style_weight"), [("2/0", 10.0), ("1/0", 20.0)])
+def test_weights_of_the_first_style_only_leave_it_alone(
+    network, pictures, losses, each, style_weight
+):
+    content, first, second = pictures
+    config = change(objective={"style_loss": losses})
+    alone = terms(Pictures(content, (first,)), network, config)
+    goal = {"style_layers": layered([each] * 3), "style_weight": style_weight}
+    both = Pictures(content, (first, second))
+    left = terms(both, network, change(config, objective=goal))
+    for name, value in alone.style.items():
+        assert float(left.style[name]) == pytest.approx(float(value), rel=1e-6)
+    # And the second counts where it has a weight.
+    goal["style_layers"] = layered(["1/0", "1/1", "0/1"])
+    mixed = terms(both, network, change(config, objective=goal))
+    for name in ("relu2_1", "relu3_1"):
+        ratio = float(mixed.style[name]) / float(left.style[name])
+        assert abs(ratio - style_weight / 20) > 1e-3
+
+
+@pytest.mark.parametrize("divided", [False, True])
+def test_weights_by_style_and_layer_add_up_the_styles_own_slopes(
+    network, pictures, divided
+):
+    """The sum over styles of share times weight times loss has the same slope."""
+    content, *styles = pictures
+    given = Pictures(content, tuple(styles))
+    emphasis, shares = (1.0,), [(0.25,), (0.75,)]
+    if divided:
+        emphasis, shares = (1.0, 3.0), [(0.6, 0.0), (0.4, 1.0)]
+        given = given._replace(
+            regions=halves(content.shape),
+            style_regions=tuple(halves(style.shape) for style in styles),
+            shares=tuple(shares),
+        )
+    goal = STYLE_ALONE | {"style_weights": (1.0, 3.0)}
+    each = layered(["1/0.5", "2/1", "0/3"])
+    mixed = change(
+        objective=goal | {"style_layers": each}, control={"region_weights": emphasis}
+    )
+    want = np.zeros_like(content)
+    for index, own in enumerate((["1", "2", "0"], ["0.5", "1", "3"])):
+        for region, share in enumerate(shares[index]):
+            # A region without any weight would hold its pixels.
+            weights = [1e-12] * len(emphasis)
+            weights[region] = emphasis[region]
+            alone = given._replace(
+                styles=(styles[index],),
+                style_regions=given.style_regions[index : index + 1],
+                shares=(),
+            )
+            config = change(
+                objective=STYLE_ALONE | {"style_layers": layered(own)},
+                control={"region_weights": tuple(weights)},
+            )
+            want += share * slope(alone, network, config)
+    found = slope(given, network, mixed)
+    assert np.linalg.norm(found - want) < 1e-5 * np.linalg.norm(want)
+
+
+def test_a_style_without_weight_at_a_layer_leaves_its_region_alone(network, pictures):
+    content, first, second = pictures
+    given = Pictures(
+        content,
+        (first, second),
+        regions=halves(content.shape),
+        shares=((1.0, 0.0), (0.0, 1.0)),
+    )
+    entries = {"style_layers": ("relu1_1:1/0",), "style_loss": EVERY_LOSS}
+    found = slope(given, network, change(objective=STYLE_ALONE | entries))
+    assert np.isfinite(found).all()
+    assert np.abs(found[:, :8]).max() > 0
+    # A softened mask and a 3x3 kernel look two pixels across.
+    assert np.abs(found[:, 13:]).max() == 0
+
+
+def test_a_layer_without_any_styles_weight_is_not_computed(network, pictures):
+    content, first, second = pictures
+    # relu5_1 and relu4_1 would need weights that are not there.
+    entries = ("relu1_1", "relu2_1:0/2", "relu4_1:3/0", "relu5_1:0/0")
+    goal = {"style_layers": entries, "style_weights": (0.0, 1.0)}
+    config = change(objective=goal)
+    given = Pictures(content, (first, second))
+    how, _ = prepare.problem(given, network, config)
+    assert how.style_layers == ("relu1_1", "relu2_1")
+    found = terms(given, network, config)
+    assert float(found.style["relu4_1"]) == float(found.style["relu5_1"]) == 0
+    assert np.isfinite(float(found.total))
+
+
+def test_another_balance_of_styles_compiles_nothing(network, pictures):
+    content, *styles = pictures
+    given = Pictures(content, tuple(styles))
+    compiled = jax.jit(objective.terms, static_argnums=0)
+    found = []
+    for each in ("1/0", "0.5/2", "1"):
+        config = change(objective={"style_layers": layered([each] * 3)})
+        how, problem = prepare.problem(given, network, config)
+        found.append(float(compiled(how, problem, jnp.asarray(content)).total))
+    assert compiled._cache_size() == 1
+    assert len(set(found)) == 3
+
+
+def test_a_strength_weighs_the_sum_of_styles(network, pictures):
+    """The range is measured with the weights, so that only their ratios count."""
+    content, *styles = pictures
+    given = Pictures(content, tuple(styles))
+    found = []
+    for each in (["1/0", "2/1", "0/1"], ["3/0", "6/3", "0/3"], ["1/0", "2/1", "1/1"]):
+        goal = {"style_layers": layered(each), "strength": 0.5, "tv_weight": 0.0}
+        config = change(objective=goal)
+        how, problem = transfer.balanced_problem(given, network, config)
+        image = jnp.asarray(content[::-1].copy())
+        found.append(float(objective.terms(how, problem, image).total))
+    assert found[0] == pytest.approx(found[1], rel=1e-5)
+    assert found[0] != pytest.approx(found[2], rel=1e-3)
+
+
+def test_weights_by_style_and_layer_are_kept_as_they_are_written(tmp_path):
+    asked = ["--content=c.png", "--style=a.png,b.png", "--output=o.png"]
+    asked.append("--style_layers=relu1_1:1/0.50,relu2_1,block3_conv1:0/2")
+    config = flags.parse(asked, read_settings=images.read_settings).config
+    for folders in (True, False):
+        kept = tmp_path / f"{folders}.flags"
+        kept.write_text(flagfile.dump(config, folders=folders))
+        again = flags.parse(
+            [f"--flagfile={kept}", "--output=o.png"],
+            read_settings=images.read_settings,
+        )
+        assert again.config.objective == config.objective
+
+
+@pytest.mark.parametrize(
+    ("styles", "goal", "message"),
+    [
+        (2, {"style_layers": ("relu1_1:1/0/1",)}, "the 2 styles, got 3 in 'relu1_1:1"),
+        (1, {"style_layers": ("relu1_1:1/0",)}, "the 1 styles, got 2 in 'relu1_1:1/0'"),
+        (0, {"style_layers": ("relu1_1:1/0", "relu2_1:1/0/1")}, "2 styles, got 3"),
+        (
+            0,
+            {"style_layers": ("relu1_1:1/0",), "style_weights": (1.0, 2.0, 3.0)},
+            "the 3 styles, got 2",
+        ),
+        (2, {"style_weights": (1.0, 2.0, 3.0)}, "the 2 styles, got 3"),
+        (2, {"content_layers": ("relu2_2:1/0",)}, "one weight, got 'relu2_2:1/0'"),
+        (
+            2,
+            {"style_layers": ("relu1_1:1/0",), "style_weights": (0.0, 1.0)}
+            | STYLE_ALONE,
+            "must be above 0",
+        ),
+    ],
+)
+def test_wrong_counts_of_weights_by_style(styles, goal, message):
+    inputs = {"style": tuple(f"{index}.png" for index in range(styles))}
+    with pytest.raises(RequestError, match=message) as refusal:
+        change(Config(), objective=goal, inputs=inputs)
+    assert "\n" not in str(refusal.value)
+
+
+def test_wrong_counts_of_weights_for_arrays(network, pictures):
+    config = change(objective={"style_layers": ("relu1_1:1/0/2",)})
+    with pytest.raises(RequestError, match="the 2 styles, got 3"):
+        transfer.stylize(pictures[0], list(pictures[1:]), network, config)
 
 
 def test_protect_weighs_the_content_inside(network, pictures):
@@ -462,10 +666,10 @@ def test_sizes_that_cannot_tile_are_refused(network, pictures, wrap, shape):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"objective": {"style_loss": ("gramm",)}}, "style_loss must name each"),
+        ({"objective": {"style_loss": ("gramm",)}}, "--style_loss must be of"),
         ({"objective": {"style_loss": ("gram:0",)}}, "with a weight above 0"),
-        ({"control": {"style_mask": ("a.png",)}}, "style_mask needs content_mask"),
-        ({"solve": {"scales": "512,256"}}, "scales must be"),
+        ({"control": {"style_mask": ("a.png",)}}, "--style_mask needs --content_mask"),
+        ({"solve": {"scales": "512,256"}}, "--scales must be"),
     ],
 )
 def test_wrong_settings(settings, message):

@@ -8,6 +8,7 @@ import sys
 import numpy as np
 import pytest
 
+from nst_jax import pretrained
 from nst_jax.pretrained import canonical, perceptual, places
 from nst_jax.pretrained.__main__ import main
 from nst_jax.pretrained.known import KNOWN
@@ -71,6 +72,10 @@ def test_wrong_requests_get_one_line(npz, tmp_path, capsys):
     fails(["convert", given], capsys, "--output")
     fails(["convert", given, "--outptu=x"], capsys, "--help")
     fails(["fetch", "vgg19-cafe"], capsys, "did you mean vgg19-caffe")
+    fails(["fetch", "vgg16-cafe"], capsys, "'vgg16-cafe'", "lpips-vgg16")
+    for command in ("fetch", "verify"):
+        fails([command, "random"], capsys, "choose of vgg19-caffe, ", "lpips-vgg16\n")
+    fails(["fetch", "vgg19-normalised"], capsys, "scripts/rescale_weights.py")
     fails([], capsys, "command")
     fails(["verify", "vgg19-x"], capsys, "vgg19-x")
 
@@ -96,6 +101,19 @@ def test_verify_sees_a_changed_file(tmp_path, monkeypatch, weights, capsys):
     copy.write_bytes(data)
     fails(["verify"], capsys, "was changed")
     (tmp_path / "vgg19-caffe.safetensors").unlink()
+
+
+@pytest.mark.parametrize(
+    ("source", "doubts"),
+    [("vgg19-caffe, rescaled to a mean activation of 1", 0), ("mine.h5", 1)],
+)
+def test_a_rescaled_network_is_no_stranger(source, doubts, monkeypatch):
+    known = pretrained._random("vgg19", 0)
+    other = known._replace(name="unknown", source=source)
+    monkeypatch.setattr(pretrained, "_read", lambda path: other)
+    said = []
+    pretrained.load("vgg19", "mine.safetensors", announce=said.append)
+    assert len(said) == doubts
 
 
 def test_the_script_is_the_same_command(tmp_path):

@@ -1,5 +1,6 @@
 """The command line: generated, order-free, exact in both directions, and one-lined."""
 
+import ast
 import dataclasses
 import os
 import re
@@ -79,6 +80,8 @@ def sample(field):
         return "covariance:2,gram", ("covariance:2", "gram")
     if field.name == "scales":
         return "128,256", "128,256"
+    if field.name == "device":
+        return "gpu:1", "gpu:1"
     if kind == tuple[int, ...]:
         return "3,2", (3, 2)
     if get_origin(kind) is tuple:
@@ -128,9 +131,17 @@ def test_help_names_every_field_with_its_default_in_88_columns():
         assert f"\n{group.type.__doc__}\n" in answer
 
 
-@pytest.mark.parametrize("arguments", [("--help",), ("-help", "--steps=3"), FILES])
+@pytest.mark.parametrize(
+    "arguments", [("--help",), ("-help", "--steps=3"), ("-h",), (*FILES, "-h"), FILES]
+)
 def test_help_needs_nothing_else(arguments):
     assert ("--size=N" in parse(*arguments).answer) == (arguments is not FILES)
+
+
+def test_every_program_of_the_package_helps_for_short():
+    program = flags.Program({}, lambda: "its own help")
+    request = flags.parse(["-h"], read_settings=str, program=program)
+    assert request.answer == "its own help"
 
 
 def test_version():
@@ -245,6 +256,32 @@ def test_flags_override_the_base_wherever_they_stand(tmp_path, base, place, in_f
     assert request.config.solve.steps == 7
     assert request.given == {"content", "style", "output", "size", "seed"}
     assert request.preset == ("fast" if base.startswith("--preset") else "")
+
+
+@pytest.mark.usefixtures("two_presets")
+def test_what_is_typed_stands_in_no_file(tmp_path):
+    line = write(tmp_path / "x.flags", "--size=1", "--seed=2")
+    request = parse(*FILES, "--preset=fast", line, "--size=3", "--seed=4", line)
+    assert request.typed == {"content", "style", "output", "size", "seed"}
+    assert parse(*FILES, "--preset=fast", line).typed == {"content", "style", "output"}
+
+
+@pytest.mark.parametrize(
+    ("arguments", "origin"),
+    [
+        (["--size=50"], "fast, changed: size"),
+        (["--size=100", "--steps=8", "--quiet"], "fast, changed: steps"),
+        (["--size=100", "--network=vgg19", "--weights=auto"], "fast"),
+        (
+            ["--network=vgg16"],
+            "fast (not the preset: other weights), changed: network",
+        ),
+    ],
+)
+@pytest.mark.usefixtures("two_presets")
+def test_what_a_preset_says_already_changes_nothing_of_it(arguments, origin):
+    assert flags.origin(parse(*FILES, "--preset=fast", *arguments)) == origin
+    assert flags.origin(parse(*FILES, *arguments)) == ""
 
 
 def test_of_two_flags_the_later_wins_and_files_stand_where_they_are(tmp_path):
@@ -412,7 +449,21 @@ def test_the_users_folder_has_a_short_name(tmp_path, monkeypatch):
         ('--style="a', "--style must be entries with commas between"),
         ("--fit=corp", "--fit must be one of keep, crop, stretch, width, got 'corp'"),
         ("--steps=-1", "--steps must be at least 0, got -1"),
-        ("--tv_weight=nan", "--tv_weight must be at least 0, got nan"),
+        ("--tv_weight=nan", "--tv_weight must be at least 0 and below 3e+38, got nan"),
+        (
+            "--style_weight=inf",
+            "--style_weight must be at least 0 and below 3e+38, got",
+        ),
+        ("--tv_weight=-3", "--tv_weight must be at least 0, got -3"),
+        (
+            "--style_loss=foo",
+            "--style_loss must be of gram, mean_std, covariance, wasserstein, each",
+        ),
+        ("--style_loss=gram,gram:2", "--style_loss must name each statistic once, got"),
+        ("--device=npu", "--device must be auto, cpu, gpu or tpu, with a number"),
+        ("--device=gpu:-1", "--device must be auto, cpu, gpu or tpu, with a number"),
+        ("--schedule=cosine", "--schedule and --warmup_steps are not for --optimizer="),
+        ("--style_mask=m.png", "--style_mask needs --content_mask"),
         ("--noise_ratio=1.1", "--noise_ratio must be 0 to 1, got 1.1"),
         ("--style_scale=1,2", "--style_scale must have one value"),
         ("--style_weights=1,2", "--style_weights must have one value"),
@@ -443,6 +494,25 @@ def test_mistakes_in_files_name_the_file(tmp_path):
     assert refusal(line).startswith(f"{path}: unexpected argument 'size=512'")
     message = refusal("--from=o.png", record="--size=-1")
     assert message.startswith("settings in 'o.png': --size must be at least 0")
+
+
+def texts_of_refusals():
+    """What each RequestError of the package says, with {} for what it is told."""
+    root = Path(flags.__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            is_refusal = isinstance(node, ast.Call) and isinstance(node.func, ast.Name)
+            if is_refusal and node.func.id == "RequestError":
+                said = ast.unparse(node.args[0])
+                yield path.name, re.sub(r"\{[^{}]*\}", "{}", said)
+
+
+def test_a_message_writes_settings_as_they_are_typed():
+    names = sorted(field.name for field in FIELDS if "_" in field.name)
+    bare = re.compile(rf"(?<![-\w])({'|'.join(names)})(?!\w)")
+    found = [(path, text) for path, text in texts_of_refusals() if bare.search(text)]
+    assert len([*texts_of_refusals()]) > 100
+    assert found == []
 
 
 FRAGMENTS = ["--", "-", "=", ",", '"', "\n", "no", "flagfile", "from", "preset", "1e9"]
@@ -546,9 +616,7 @@ def parts(draw):
             drawn["objective"][f"{kind}_weight"] = 0.0
     drawn["output"] |= {
         "output": draw(PATHS),
-        "metrics": draw(st.just("") | PATHS),
-        "preview": draw(st.just("") | PATHS),
-        "device": draw(NAMES),
+        "device": draw(st.sampled_from(["auto", "cpu", "gpu:1"])),
     }
     return drawn
 
@@ -590,6 +658,15 @@ def test_dump_is_complete_and_grouped():
     assert "\n--antialias=false\n" in text
     assert "\n--size=3\n" in text
     assert text.endswith("\n")
+
+
+def test_a_record_does_not_repeat_the_other_files_of_its_run(tmp_path):
+    others = ("--metrics=m.csv", "--report=r.html", "--preview=p.png")
+    text = flagfile.dump(config_of(*others), folders=True)
+    assert not {"m.csv", "r.html", "p.png"} & set(re.split(r"[\n=/\\]", text))
+    (tmp_path / "c.flags").write_text(text, encoding="utf-8")
+    again = parse("--metrics=n.csv", f"--flagfile={tmp_path / 'c.flags'}").config
+    assert again.output.metrics == "n.csv"
 
 
 def test_dump_with_folders_makes_paths_absolute(tmp_path, monkeypatch):

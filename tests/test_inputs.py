@@ -233,7 +233,7 @@ def test_a_panorama_too_low_for_the_network_is_refused():
     text = refusal(content=(40, 400), size=100)
     assert "400x40 px" in text
     assert "100x10 px" in text
-    assert "larger size" in text
+    assert "larger --size" in text
 
 
 def test_masks_travel_with_their_pictures():

@@ -302,7 +302,7 @@ def bare():
         (masks_of(RED, GREEN), (soft_of(2),), 1, (1.0,), "both be one label image"),
         (soft_of(2), (soft_of(2),), 2, (1.0,), "each of the 2 styles, got 1"),
         (bare(), (), 1, (1.0,), r"3\.70% are black .* column 5, row 2"),
-        (soft_of(2), (), 2, (1.0, 0.0), "region 2 .* style_weights is above 0"),
+        (soft_of(2), (), 2, (1.0, 0.0), "region 2 .* --style_weights is above 0"),
     ],
 )
 def test_masks_that_do_not_go_together_are_refused(

@@ -114,6 +114,23 @@ def test_weights_of_layers():
     assert found == {"relu1_1": 1.0, "relu2_1": 0.5, "conv4_2": 0.0, "pool1": 1000.0}
 
 
+def test_weights_of_layers_for_each_style():
+    found = layers.weighted_each(("relu1_1", "block2_conv1:0.5/0", "pool1:2"), "vgg19")
+    assert found == {"relu1_1": (1.0,), "relu2_1": (0.5, 0.0), "pool1": (2.0,)}
+
+
+@pytest.mark.parametrize("text", ["1/", "/1", "1//2", "/", "1/x", "1/-1", "1/inf"])
+def test_bad_weights_of_layers_for_each_style(text):
+    with pytest.raises(RequestError, match="NAME:WEIGHT") as error:
+        layers.weighted_each((f"relu1_1:{text}",), "vgg19")
+    assert f"relu1_1:{text}" in str(error.value)
+
+
+def test_where_one_weight_has_a_meaning_several_are_refused():
+    with pytest.raises(RequestError, match="one weight, got 'relu1_1:1/1' with 2"):
+        layers.weighted(("relu1_1:1/1",), "vgg19")
+
+
 @pytest.mark.parametrize(
     "entries",
     [

@@ -51,9 +51,12 @@ def make(settings, params, preprocessing, pictures):
     )
     goal = targets.Targets(
         kept | objective.edges(how, pictures["content"]),
-        targets.style_targets([style], jnp.ones((1, 1)), how.statistics),
+        targets.style_targets(
+            [style], dict.fromkeys(how.style_layers, jnp.ones((1, 1))), how.statistics
+        ),
     )
-    maps = objective.Maps({}, jnp.ones(1), {}, None)
+    weights = dict.fromkeys(how.style_layers, jnp.ones(1))
+    maps = objective.Maps({}, weights, {}, None)
     factors = objective.weights(settings, "vgg19")
     return how, objective.Problem(*constants, goal, factors, maps)
 
@@ -211,7 +214,7 @@ def test_styles_mix_linearly_in_their_moments():
         }
         for f in sets
     ]
-    shares = jnp.asarray([[0.75], [0.25]])
+    shares = {"relu1_1": jnp.asarray([[0.75], [0.25]])}
     mixed = targets.style_targets(found, shares, ("gram", "wasserstein"))["relu1_1"]
     rows = [f.reshape(-1, 4) for f in sets]
     gram = sum(w * r.T @ r / 30 for w, r in zip((0.75, 0.25), rows, strict=True))

@@ -177,12 +177,14 @@ WRONG = {
     f"{SOFT} --region_weights=1,2,3": "one for each of the 2 regions",
     f"{SOFT} --region_weights=0": "positive sum",
     "--style=painting.png,photo.png --style_weights=0,0": "positive sum",
-    "--style_mask=left.png": "style_mask needs content_mask",
-    "--region_weights=1,2": "region_weights needs content_mask",
+    "--style_mask=left.png": "--style_mask needs --content_mask",
+    "--region_weights=1,2": "--region_weights needs --content_mask",
     "--size=64 --laplacian_weight=1 --laplacian_pool=30": "at least 90 px",
     "--scale_steps=0": "at least 1",
     "--fill=black.png": "white somewhere",
-    "--fill=wide.png": "aspect ratio",
+    "--fill=wide.png": "--fill should have the aspect ratio",
+    "--fill=red.png": "--fill must be white, black and greys, and 100% of 'red.png'",
+    "--protect=red.png": "--protect must be white, black and greys",
     "--protect=black.png": "white somewhere",
     "--protect=none.png": "does not exist",
 }
@@ -200,6 +202,7 @@ def test_wrong_masks_are_answered_before_any_work(flags, capsys):
     three = np.zeros((60, 80, 3))
     three[:20], three[20:40, :, 0] = 255, 255
     save("three.png", three)
+    save("red.png", np.full((60, 80, 3), (255, 0, 0)))
     there = sorted(os.listdir())
     job = ["--content=photo.png", "--style=painting.png", *SOON, *flags.split()]
     assert run.main(job) == 2

@@ -37,7 +37,7 @@ RECORDS = {
     for path in sorted((HERE / "data" / "presets").glob("*.json"))
 }
 EVERYTHING = bool(os.environ.get("NST_JAX_ALL_FIGURES"))
-PRESETS = [name for name in preset.every() if name != "default"]
+PRESETS = list(preset.every())
 
 
 def parsed(name, *more, content="content.png", style="style.png"):
@@ -141,15 +141,16 @@ def look(weights):
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_terms_are_the_published_ones(name, ours, look, small):
-    content, _, same, image = small
+    content, _, _, image = small
     style, terms, slope = ours(name)
     form = published.TERMS[name]
     expected = form(look, content, style, image)
     assert_equal_terms(terms, expected, TERMS_AGREE.get(name, 1e-5))
     if name == "crowsonkb":
         return  # whose slope is not that of its terms; see `peer.Root`
-    # Along one direction, which all presets share: features are looked at once.
-    direction, step = np.asarray(same, np.float64) - image, 1e-6
+    # Along one direction, which all presets share: features are looked at once. Towards
+    # the content no preset's slope is so flat that its curvature would count.
+    direction, step = np.asarray(content, np.float64) - image, 1e-6
     ahead = form(look, content, style, image + step * direction)
     along = np.sum(slope * direction)
     assert along == pytest.approx((ahead.total - expected.total) / step, rel=1e-4)
@@ -367,12 +368,15 @@ def agreement(name, settings, step):
     """How far two runs in float32 may be apart, relative to the total.
 
     Adam divides by the gradient's size, so rounding decides the way of pixels that have
-    none. L-BFGS' first pair is little more than rounding where the first step is short:
-    runs of one program in float32 and in float64 part as far. Flat places add to it:
-    rounding decides which of a pool's equal values receives the gradient.
+    none. A rate of 0.1 overshoots: a start moved by 1e-7 changes Adagrad's fifth total
+    by 1e-3, and torch's run in float64 ends 8e-4 from the recorded one. L-BFGS' first
+    pair is little more than rounding where the first step is short: runs of one program
+    in float32 and in float64 part as far. Flat places add to it: rounding decides which
+    of a pool's equal values receives the gradient.
     """
     if settings.optimizer.optimizer != "lbfgs":
-        return {1: 1e-5, 5: 2e-4, 20: 1e-2}[step]
+        overshoots = settings.optimizer.learning_rate >= 0.1
+        return {1: 1e-5, 5: 2e-3 if overshoots else 2e-4, 20: 1e-2}[step]
     flat_places = 0.2 if name == "pytorch-tutorial" else 3e-2
     return {1: 1e-5, 5: flat_places, 20: 0.3}[step]
 
@@ -454,7 +458,7 @@ def test_the_second_scale_goes_on_as_recorded(name, example):
 # Settings that belong to the pictures, to the machine or to the files.
 USERS = {
     *("content", "style", "content_mask", "style_mask", "protect", "protect_weight"),
-    *("fill", "color_when", "seed", "precision", "log_every"),
+    *("fill", "color_when", "seed", "precision", "convolution", "log_every"),
 }
 # Settings that do nothing as they are, each with that value.
 IDLE = {
@@ -504,7 +508,8 @@ def settings_of(name):
     }
 
 
-@pytest.mark.parametrize("name", PRESETS)
+# The default is what the settings are without a preset: it names none.
+@pytest.mark.parametrize("name", [name for name in PRESETS if name != "default"])
 def test_a_preset_names_all_that_changes_its_numbers(name):
     values = settings_of(name)
     needed = values.keys() - USERS - IDLE.keys()
@@ -524,7 +529,8 @@ def test_a_preset_names_all_that_changes_its_numbers(name):
 
 def test_every_preset_has_known_weights_but_one():
     stored = {name: parsed(name).network.weights for name in PRESETS}
-    lost = {name for name, weights in stored.items() if weights not in known.KNOWN}
+    there = {*known.KNOWN, "auto"}
+    lost = {name for name, weights in stored.items() if weights not in there}
     assert lost == {"gatys2016"}  # Gatys' normalised network is not published any more
 
 

@@ -16,11 +16,11 @@ import pytest
 from PIL import Image
 
 import nst_jax
-from nst_jax import disk, images, inputs, pretrained, run, transfer
+from nst_jax import devices, disk, images, inputs, pretrained, run, transfer
 from nst_jax import job as one_job
 from nst_jax.pretrained import places
 
-FAST = ("--weights=random", "--size=32", "--steps=3", "--log_every=2", "--device=cpu")
+FAST = ("--weights=random", "--size=32", "--steps=3", "--device=cpu")
 
 SHALLOW = ("--content_layers=relu2_1", "--style_layers=relu1_1")  # soon compiled
 
@@ -86,7 +86,8 @@ def refused(capsys, arguments):
 
 
 def test_a_job_leaves_picture_settings_metrics_and_steps(job, capsys):
-    extra = ("--metrics=m.csv", "--save_every=1", "--preview=look.jpg")
+    extra = ("--metrics=m.csv", "--log_every=2", "--save_every=1")
+    extra += ("--preview=look.jpg",)
     assert run.main([*job, *extra]) == 0
     said = capsys.readouterr()
     first = said.out.splitlines()[0]
@@ -117,11 +118,14 @@ def test_a_job_leaves_picture_settings_metrics_and_steps(job, capsys):
 
 
 def test_settings_repeat_the_run_exactly(job, capsys):
-    assert run.main([*job, "--init=noise", "--seed=7", "--quiet"]) == 0
+    extra = ("--metrics=m.csv", "--preview=look.png", "--quiet")
+    assert run.main([*job, "--init=noise", "--seed=7", *extra]) == 0
     assert capsys.readouterr().out == ""
+    table = Path("m.csv").read_bytes()
     first = np.asarray(Image.open("out.png"))
     assert run.main(["--flagfile=out.flags", "--output=again.png"]) == 0
     np.testing.assert_array_equal(np.asarray(Image.open("again.png")), first)
+    assert Path("m.csv").read_bytes() == table
     source = [argument for argument in job if argument[:5] in ("--con", "--sty")]
     arguments = ["--from=out.png", "--output=from.png", *source]
     assert run.main(arguments) == 0
@@ -130,6 +134,23 @@ def test_settings_repeat_the_run_exactly(job, capsys):
     assert run.main(other) == 0
     assert (np.asarray(Image.open("other.png")) != first).any()
     assert os.path.dirname(job[0][10:]) not in images.read_settings("out.png")
+
+
+def test_what_is_typed_and_does_nothing_is_told(job, capsys):
+    typed = ("--noise_ratio=0.3", "--scales=8,700", "--save_every=9")
+    assert run.main([*job, *SHALLOW, "--steps=3", *typed, "--quiet"]) == 0
+    _, *said = capsys.readouterr().err.splitlines()  # random weights are announced
+    assert said == [
+        "nst-jax: --noise_ratio has no effect here: it needs --init=blend",
+        "nst-jax: --save_every=9 keeps no picture of 3 steps: give fewer",
+        "nst-jax: --scales leaves out 8: the layers need 16 px on each side",
+        "nst-jax: --scales leaves out 700: the result has 32 px",
+    ]
+    # The record names every setting: that is no expectation.
+    assert run.main(["--flagfile=out.flags", "--output=a.png", "--steps=0"]) == 0
+    assert len(capsys.readouterr().err.splitlines()) == 1
+    # What is refused in the end is answered in one line.
+    refused(capsys, [*job, *typed, "--output=b.png", "--weights=missing.h5"])
 
 
 def test_no_steps_write_the_unchanged_image_and_row_0(job):
@@ -235,8 +256,8 @@ WRONG = {
     "--content_weight=nan": "--content_weight must be",
     "--style_weight=-3": "--style_weight must be",
     "--learning_rate=inf": "--learning_rate must be",
-    "--style_weights=1,2": "style_weights must have one value",
-    "--style_scale=1,2,3": "style_scale must have one value",
+    "--style_weights=1,2": "--style_weights must have one value",
+    "--style_scale=1,2,3": "--style_scale must have one value",
     "--size=15": "at least 16",
     "--content_layers=pool5 --size=22": "at least 32",
     "--style_layers=pool5 --size=22": "at least 32",
@@ -245,13 +266,13 @@ WRONG = {
     "--save_every=1 --preview=out_000002.png": "as --save_every counts",
     "--undefok=stpes --stpes=4": "unknown flag --undefok",
     "--max_pixels=100": "100",
-    "--device=gpu:9": "device gpu:9 is not there",
-    "--device=npu": "device must be",
+    "--device=gpu:9": "--device=gpu:9 is not there",
+    "--device=npu": "--device must be",
     "--init=missing.png": "'missing.png', which does not exist",
     "--weights=text.png": "text.png",
     "--output=photo.jpg --content=photo.jpg": "over the file of --content",
     "--output=old.png": "'old.flags', where the settings of 'old.png' go, exists",
-    "--weights=": "weights must be auto",
+    "--weights=": "--weights must be auto",
     "--weights=missing.safetensors": "missing.safetensors",
     "--weights=pickle.pth": "pickle.pth",
     "--metrics=missing/m.csv": "missing",
@@ -576,16 +597,68 @@ def program(*arguments, **options):
 
 
 def test_a_wrong_flag_is_answered_before_jax_is_loaded(job):
+    Image.new("RGB", (80, 60), "red").save("red.png")
     code = (
         "import sys; from nst_jax import run; status = run.main(sys.argv[1:]); "
         "heavy = {'jax', 'flax', 'optax', 'h5py'} & set(sys.modules); "
         "print(status, sorted(heavy))"
     )
-    for wrong in ("--stpes=3", "--content=missing.jpg", "--output=missing/a.png"):
+    for wrong in (
+        *("--stpes=3", "--content=missing.jpg", "--output=missing/a.png"),
+        *("--device=npu", "--fill=red.png"),
+    ):
         done = subprocess.run(
             [sys.executable, "-c", code, *job, wrong], capture_output=True, text=True
         )
         assert done.stdout == "2 []\n"
+
+
+@pytest.mark.parametrize(
+    ("argument", "status", "word"), [("-h", 0, "--tv_weight"), ("-x", 2, "--help")]
+)
+def test_the_package_is_the_program_too(argument, status, word):
+    done = [
+        subprocess.run(
+            [sys.executable, "-m", name, argument], capture_output=True, text=True
+        )
+        for name in ("nst_jax", "nst_jax.run")
+    ]
+    assert done[0].returncode == done[1].returncode == status
+    assert (done[0].stdout, done[0].stderr) == (done[1].stdout, done[1].stderr)
+    assert word in done[0].stdout + done[0].stderr
+
+
+def test_a_device_that_is_not_there_has_a_remedy(job, capsys, monkeypatch):
+    whole = devices._seen
+    seen = lambda kind: [] if kind in ("gpu", "tpu") else whole(kind)  # noqa: E731
+    monkeypatch.setattr(devices, "_seen", seen)
+    monkeypatch.delenv("JAX_PLATFORMS", raising=False)
+    assert 'install -e ".[cuda13]"' in refused(capsys, [*job, "--device=gpu"])
+    assert 'install -e ".[tpu]"' in refused(capsys, [*job, "--device=tpu:1"])
+    # What the program itself has set is not the user's to mend.
+    line = refused(capsys, [*job, "--device=cpu:9"])
+    assert line.endswith("JAX sees cpu:0; choose one of them\n")
+    assert "JAX_PLATFORMS" not in line
+    monkeypatch.setenv("JAX_PLATFORMS", "cpu")
+    line = refused(capsys, [*job, "--device=gpu"])
+    assert "JAX_PLATFORMS='cpu'" in line
+    assert "install" not in line
+
+
+def test_a_file_name_is_no_picture_for_a_notebook():
+    code = (
+        "import numpy, nst_jax; picture = numpy.ones((32, 32, 3))\n"
+        "for pair in (('a.jpg', picture), (picture, 'a.jpg'), (picture, ['a.jpg'])):\n"
+        "    try:\n"
+        "        nst_jax.stylize(*pair, None)\n"
+        "    except nst_jax.errors.RequestError as error:\n"
+        "        print(error)\n"
+    )
+    # Without the checks of types that the tests have.
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    lines = done.stdout.splitlines()
+    assert [line.partition(" ")[0] for line in lines] == ["content", "style", "style"]
+    assert all("got str; nst_jax.load_image" in line for line in lines)
 
 
 def test_importing_the_package_loads_nothing():

@@ -56,7 +56,7 @@ def test_sizes_rise_strictly_to_the_last(long, text):
     ],
 )
 def test_what_is_no_list_of_sizes_is_refused_in_one_line(text):
-    with pytest.raises(RequestError, match=r"^scales must be .* got ") as caught:
+    with pytest.raises(RequestError, match=r"^--scales must be .* got ") as caught:
         scales.parse(text)
     assert "\n" not in str(caught.value)
     with pytest.raises(RequestError):

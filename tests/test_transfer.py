@@ -4,7 +4,6 @@ import dataclasses
 from unittest import mock
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import pytest
 
@@ -18,6 +17,7 @@ from nst_jax.config import (
     SolveConfig,
 )
 from nst_jax.errors import RequestError
+from nst_jax.noise import first_image
 from nst_jax.pictures import Pictures, resized
 
 OBJECTIVE = ObjectiveConfig(
@@ -151,10 +151,9 @@ def test_first_images(network, pictures, noise):
 
     def first(**settings):
         config = change(CONFIG, inputs={"noise": noise, **settings})
-        _, problem = prepare.problem(Pictures(content, (style,)), network, config)
-        return np.asarray(
-            transfer.first_image(config.inputs, jnp.asarray(content), problem)
-        )
+        here = Pictures(content, (style,))
+        _, problem = prepare.problem(here, network, config)
+        return np.asarray(first_image(here, problem, config))
 
     grey = np.asarray([0.45, 0.5, 0.55])  # mean / scale of the preprocessing
     np.testing.assert_array_equal(first(init="content"), content)

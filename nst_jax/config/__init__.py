@@ -34,20 +34,15 @@ class Config:
     output: OutputConfig = OutputConfig()
 
     def __post_init__(self) -> None:
-        styles = len(self.inputs.style)
-        shares = len(self.objective.style_weights)
-        if styles and shares not in (1, styles):
-            raise RequestError(
-                f"style_weights must have one value for each of the {styles} styles, "
-                f"got {shares}"
-            )
+        if self.inputs.style:
+            self.objective.check_styles(len(self.inputs.style))
         self._check_terms()
 
     def used_layers(self) -> tuple[str, ...]:
         """The names of all layers that are looked at."""
         goal, network = self.objective, self.network.network
-        entries = (goal.content_layers, goal.style_layers)
-        return tuple(n for each in entries for n in layers.weighted(each, network))
+        content = layers.weighted(goal.content_layers, network)
+        return (*content, *layers.weighted_each(goal.style_layers, network))
 
     def least_side(self) -> int:
         """Rows and columns that leave the deepest layer in use a position."""
@@ -78,19 +73,20 @@ class Config:
         """Layers are known ones, and something is left to minimise."""
         goal = self.objective
         factors = [goal.tv_weight, goal.laplacian_weight]
-        for name in ("content", "style"):
+        weights = {
+            "content": layers.weighted(goal.content_layers, self.network.network),
+            "style": goal.style_layer_weights(self.network.network),
+        }
+        for name, entries in weights.items():
             weight = getattr(goal, f"{name}_weight")
-            entries = layers.weighted(
-                getattr(goal, f"{name}_layers"), self.network.network
-            )
             if weight and not entries:
                 raise RequestError(
-                    f"{name}_layers must name a layer, got none; to leave the {name} "
-                    f"out, {name}_weight=0"
+                    f"--{name}_layers must name a layer, got none; to leave the {name} "
+                    f"out, --{name}_weight=0"
                 )
             factors += [weight * factor for factor in entries.values()]
         if not any(factors):
             raise RequestError(
-                "one of content_weight, style_weight, tv_weight and laplacian_weight "
-                "must be above 0, got 0 for all of them"
+                "one of --content_weight, --style_weight, --tv_weight and "
+                "--laplacian_weight must be above 0, got 0 for all of them"
             )

@@ -5,7 +5,7 @@ from typing import Literal
 
 from nst_jax import layers
 from nst_jax.errors import RequestError
-from nst_jax.settings import check, entry, setting
+from nst_jax.settings import check, entry, entry_each, setting
 
 # Statistics of features that stand for a style.
 STYLE_LOSSES = ("gram", "mean_std", "covariance", "wasserstein")
@@ -63,6 +63,12 @@ class NetworkConfig:
         " on TPU. Losses are float32 always.",
     )
 
+    convolution: Literal["auto", "direct", "winograd"] = setting(
+        "auto",
+        "How the products are made: as they stand, or a quarter as many between"
+        " transforms; auto is winograd on CPU, for all but small maps.",
+    )
+
     def __post_init__(self) -> None:
         check(self)
 
@@ -93,7 +99,9 @@ class ObjectiveConfig:
     )
     style_layers: tuple[str, ...] = setting(
         ("relu1_1", "relu2_1", "relu3_1", "relu4_1", "relu5_1"),
-        "Layers that hold the style, each with its weight: relu1_1:0.2.",
+        "Layers that hold the style, each with its weight: relu1_1:0.2. Of several"
+        " styles each may have its own, multiplied by its share: relu1_1:2/0 is the"
+        " first one's alone, and with equal shares of two as heavy as relu1_1:1.",
     )
     style_loss: tuple[str, ...] = setting(
         ("gram",),
@@ -158,9 +166,33 @@ class ObjectiveConfig:
         self._check_balance()
         if not sum(self.style_weights) > 0:
             raise RequestError(
-                f"style_weights must have a positive sum, got {self.style_weights}"
+                f"--style_weights must have a positive sum, got {self.style_weights}"
             )
         self.style_losses()
+        self.check_styles()
+
+    def check_styles(self, count: int | None = None) -> None:
+        """Raises unless what each style is given is given to so many styles.
+
+        Where their count is not known, what is given to each must agree.
+        """
+        shares = len(self.style_weights)
+        if count is not None and shares not in (1, count):
+            raise RequestError(
+                f"--style_weights must have one value for each of the {count} styles, "
+                f"got {shares}"
+            )
+        count = count or (shares if shares > 1 else None)
+        for text in self.style_layers:
+            given = len(entry_each(text)[1])
+            if given == 1:
+                continue
+            count = count or given
+            if given != count:
+                raise RequestError(
+                    f"--style_layers must give a layer one weight, or one for each of "
+                    f"the {count} styles, got {given} in {text!r}"
+                )
 
     def balanced_strength(self) -> float | None:
         """The strength by which the weights are balanced, if they are."""
@@ -170,35 +202,53 @@ class ObjectiveConfig:
 
     def _check_balance(self) -> None:
         if -1 < self.strength < 0:
-            raise RequestError(f"strength must be 0 to 1, or -1, got {self.strength}")
+            raise RequestError(f"--strength must be 0 to 1, or -1, got {self.strength}")
         if self.balance == "none" and self.strength >= 0:
             raise RequestError(
-                f"strength needs balance=range, got strength={self.strength} with "
-                f"balance=none"
+                f"--strength needs --balance=range, got --strength={self.strength} "
+                f"with --balance=none"
             )
         if self.balanced_strength() is None:
             return
         for name in ("content_weight", "style_weight"):
             if not getattr(self, name):
                 raise RequestError(
-                    f"{name} must be above 0 to be balanced, got 0; to leave one side "
-                    f"out, strength=0 or strength=1"
+                    f"--{name} must be above 0 to be balanced, got 0; to leave one "
+                    f"side out, --strength=0 or --strength=1"
                 )
+
+    def style_layer_weights(self, network: layers.Network) -> dict[str, float]:
+        """The style layers with what all styles together give them, by their shares."""
+        found = layers.weighted_each(self.style_layers, network)
+        return {name: self._together(each) for name, each in found.items()}
+
+    def _together(self, weights: tuple[float, ...]) -> float:
+        if len(set(weights)) == 1:  # to the bit what one number for all of them is
+            return weights[0]
+        shares = self.style_weights
+        shares = shares * len(weights) if len(shares) == 1 else shares
+        brought = (share * w for share, w in zip(shares, weights, strict=True))
+        return sum(brought) / sum(shares)
 
     def style_losses(self) -> dict[str, float]:
         """The statistics that are the style, with their weights."""
         found: dict[str, float] = {}
         for text in self.style_loss:
             name, weight = entry(text)
-            if name not in STYLE_LOSSES or name in found:
+            if name not in STYLE_LOSSES:
                 raise RequestError(
-                    f"style_loss must name each of {', '.join(STYLE_LOSSES)} at most "
-                    f"once, got {text!r}"
+                    f"--style_loss must be of {', '.join(STYLE_LOSSES)}, each with or "
+                    f"without a weight, got {text!r}"
+                )
+            if name in found:
+                raise RequestError(
+                    f"--style_loss must name each statistic once, got {name} again in "
+                    f"{','.join(self.style_loss)!r}"
                 )
             found[name] = weight
         if not any(found.values()):
             raise RequestError(
-                f"style_loss must name one of {', '.join(STYLE_LOSSES)} with a weight "
-                f"above 0, got {','.join(self.style_loss)!r}"
+                f"--style_loss must name one of {', '.join(STYLE_LOSSES)} with a "
+                f"weight above 0, got {','.join(self.style_loss)!r}"
             )
         return found

@@ -71,8 +71,8 @@ class OptimizerConfig:
             self.schedule != "constant" or self.warmup_steps
         ):
             raise RequestError(
-                "schedule and warmup_steps are not for optimizer lbfgs, which "
-                "finds its own steps; choose another optimizer"
+                "--schedule and --warmup_steps are not for --optimizer=lbfgs, which "
+                "finds its own steps; choose another --optimizer"
             )
 
 

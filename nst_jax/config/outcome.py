@@ -1,9 +1,14 @@
 """What comes out."""
 
 import dataclasses
+import re
 from typing import Literal
 
+from nst_jax.errors import RequestError
 from nst_jax.settings import check, setting
+
+# A kind of device, and which of several.
+_DEVICE = r"(auto|cpu|gpu|tpu)(:[0-9]{1,6})?"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -19,12 +24,21 @@ class OutputConfig:
     bit_depth: Literal["8", "16"] = setting("8", "Bits a channel (16: PNG and TIFF).")
     quality: int = setting(95, "Of JPEG and WebP.", low=1, high=100)
     no_metadata: bool = setting(False, "Leave the settings out of the picture.")
-    metrics: str = setting("", "CSV file for the terms of the loss.", file="written")
+    # Files of one run: one that repeats it names its own, or has none.
+    metrics: str = setting(
+        "", "CSV file for the terms of the loss.", file="written", stored="never"
+    )
     report: str = setting(
-        "", "HTML page with pictures, curves, settings and times.", file="written"
+        "",
+        "HTML page with pictures, curves, settings and times.",
+        file="written",
+        stored="never",
     )
     preview: str = setting(
-        "", "A picture that is rewritten while the run goes on.", file="written"
+        "",
+        "A picture that is rewritten while the run goes on.",
+        file="written",
+        stored="never",
     )
     preview_every: int = setting(10, "Steps between previews.", low=1)
     save_every: int = setting(
@@ -42,3 +56,8 @@ class OutputConfig:
 
     def __post_init__(self) -> None:
         check(self)
+        if not re.fullmatch(_DEVICE, self.device):
+            raise RequestError(
+                f"--device must be auto, cpu, gpu or tpu, with a number if there are "
+                f"several (gpu:1), got {self.device!r}"
+            )

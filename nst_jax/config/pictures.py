@@ -64,13 +64,15 @@ class InputConfig:
         file="read",
         words=FIRST_IMAGES,
     )
-    noise: Literal["uniform", "normal"] = setting(
-        "uniform", "How noise is spread: evenly between limits, or as a bell curve."
+    noise: Literal["uniform", "normal", "style"] = setting(
+        "uniform",
+        "How noise is spread: evenly between limits, as a bell curve, or as one with"
+        " the style's mean colour and covariance, in each region those of its styles.",
     )
     noise_amplitude: float = setting(
         20 / 255,
         "Half width of uniform noise, deviation of normal noise, about the network's"
-        " mean colour (image 0..1).",
+        " mean colour (image 0..1); --noise=style has the style's own.",
         low=0,
         high=1,
     )
@@ -90,7 +92,7 @@ class InputConfig:
         counts = {1, max(1, len(self.style))}
         if len(self.style_scale) not in counts:
             raise RequestError(
-                f"style_scale must have one value, or one for each of the "
+                f"--style_scale must have one value, or one for each of the "
                 f"{len(self.style)} styles, got {len(self.style_scale)}"
             )
 
@@ -151,9 +153,9 @@ class ControlConfig:
         check(self)
         if self.content_mask and not sum(self.region_weights) > 0:
             raise RequestError(
-                f"region_weights must have a positive sum, got {self.region_weights}"
+                f"--region_weights must have a positive sum, got {self.region_weights}"
             )
         if self.style_mask and not self.content_mask:
             raise RequestError(
-                "style_mask needs content_mask, which says where its regions go"
+                "--style_mask needs --content_mask, which says where its regions go"
             )

@@ -114,6 +114,8 @@ def write(
 ) -> None:
     """Writes the picture, whole or not at all; the arguments are those of `encoded`.
 
+    What has that name is replaced, as other libraries do; the command line asks first.
+
     Raises:
         FileExistsError: without `overwrite`, something has that name.
     """

@@ -144,8 +144,8 @@ def pair(
     if styles:
         if len(styles) != count:
             raise RequestError(
-                f"style_mask should be one label image for each of the {count} styles, "
-                f"got {len(styles)}; give {count}, or none"
+                f"--style_mask should be one label image for each of the {count} "
+                f"styles, got {len(styles)}; give {count}, or none"
             )
         places = [_places(content, masks, count) for masks in styles]
     elif count in (1, regions):
@@ -155,8 +155,9 @@ def pair(
         ]
     else:
         raise RequestError(
-            f"without style_mask the styles should be one, or as many as the {regions} "
-            f"regions of content_mask, got {count}; give style_mask, or other styles"
+            f"without --style_mask the styles should be one, or as many as the "
+            f"{regions} regions of --content_mask, got {count}; give --style_mask, or "
+            "other styles"
         )
     reordered = tuple(
         _reordered(masks.values, order)
@@ -171,9 +172,9 @@ def _check_covered(content: Masks) -> None:
     if bare.any():
         row, column = np.argwhere(bare)[0]
         raise RequestError(
-            "content_mask's soft masks should leave no pixel without a region, and "
+            "--content_mask's soft masks should leave no pixel without a region, and "
             f"{bare.mean():.2%} are black in all of them, first column {column}, row "
-            f"{row}; add a mask for the rest (with region_weights 0 it has no style)"
+            f"{row}; add a mask for the rest (with --region_weights 0 it has no style)"
         )
 
 
@@ -182,13 +183,13 @@ def _places(content: Masks, style: Masks, count: int) -> list[int | None]:
     regions, found = content.values.shape[-1], style.values.shape[-1]
     if bool(content.colours) != bool(style.colours):
         raise RequestError(
-            "content_mask and style_mask should both be one label image, or both one "
-            f"soft mask for each region, got {len(content.digests)} and "
+            "--content_mask and --style_mask should both be one label image, or both "
+            f"one soft mask for each region, got {len(content.digests)} and "
             f"{len(style.digests)} files; give them alike"
         )
     if count == 1 and regions != found:
         raise RequestError(
-            f"style_mask should have the {regions} regions of content_mask, got "
+            f"--style_mask should have the {regions} regions of --content_mask, got "
             f"{found}; paint as many"
         )
     if not content.colours:
@@ -232,13 +233,13 @@ def _shares(
     for region in range(has.shape[1]):
         if not has[:, region].any():
             raise RequestError(
-                f"{_name(content, region)} of content_mask should be in a style's mask "
-                "as well, in the same colour, and is in none; paint it there too"
+                f"{_name(content, region)} of --content_mask should be in a style's "
+                "mask as well, in the same colour, and is in none; paint it there too"
             )
         if not whole[0, region] > 0:
             raise RequestError(
-                f"{_name(content, region)} of content_mask should have a style whose "
-                "style_weights is above 0, and has none; raise one of them"
+                f"{_name(content, region)} of --content_mask should have a style whose "
+                "--style_weights is above 0, and has none; raise one of them"
             )
     shares = weight / whole
     return tuple(tuple(float(share) for share in row) for row in shares)

@@ -46,7 +46,7 @@ def working_size(
     (384, 512)
     """
     if size < 0:
-        raise RequestError(f"size must be 0 or more pixels, found {size}")
+        raise RequestError(f"--size must be 0 or more pixels, found {size}")
     if size == 0 or not (enlarge or size < measured(shape, rule)):
         made = shape
     elif rule == "area":
@@ -110,7 +110,7 @@ def check_size(
         raise RequestError(
             f"a picture of {shape[1]}x{shape[0]} px would be worked on at "
             f"{made[1]}x{made[0]} px, and each side needs at least {least} px; "
-            "ask for a larger size, or crop the picture"
+            "ask for a larger --size, or crop the picture"
         )
 
 

@@ -68,7 +68,8 @@ def load(
     )
     found = _read(path)
     _check(found, network, weights, path)
-    if found.name == "unknown":
+    # Of what was made from a known network only the numbers are others.
+    if found.name == "unknown" and found.source.partition(",")[0] not in KNOWN:
         announce(
             f"warning: {str(path)!r} holds no known network; its channel order and "
             "preprocessing are as whoever converted it said"
@@ -109,7 +110,8 @@ def stands_for(network: Network, weights: str) -> str:
         return weights
     if not weights:
         raise RequestError(
-            f"weights must be auto, random, a file or one of {', '.join(KNOWN)}, got ''"
+            f"--weights must be auto, random, a file or one of {', '.join(KNOWN)}, "
+            "got ''"
         )
     path = Path(weights).expanduser()
     return str(path.absolute()) if path.exists() else str(path)
@@ -140,8 +142,8 @@ def _row(network: Network, name: str) -> Known:
     row = look_up(name)
     if row.network != network:
         raise RequestError(
-            f"expected weights of {network}, found {name}; give network {row.network} "
-            "or other weights"
+            f"expected weights of {network}, found {name}; give "
+            f"--network={row.network} or other --weights"
         )
     return row
 
@@ -180,7 +182,7 @@ def _check(
     if found.network != network:
         raise RequestError(
             f"expected weights of {network} in {str(path)!r}, found {found.network}; "
-            "give other weights or another network"
+            "give other --weights or another --network"
         )
     if weights in KNOWN and found.name != weights:
         raise RequestError(

@@ -1,6 +1,7 @@
 """`python -m nst_jax.pretrained fetch|list|verify|convert`."""
 
 import argparse
+import difflib
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -8,7 +9,7 @@ from typing import NoReturn
 from nst_jax.errors import RequestError
 from nst_jax.pretrained import canonical, fetch, perceptual, places
 from nst_jax.pretrained.convert import convert
-from nst_jax.pretrained.known import INPUT_RANGES, KNOWN, Origin, look_up
+from nst_jax.pretrained.known import INPUT_RANGES, KNOWN, LOST, Origin, look_up
 
 
 class _Parser(argparse.ArgumentParser):
@@ -74,13 +75,26 @@ def _origins() -> list[Origin]:
 
 
 def _fetch(names: list[str], source: fetch.Source) -> None:
-    linear = perceptual.ORIGIN.name
-    for name in [name if name == linear else look_up(name).name for name in names]:
-        if name == linear:
+    for name in map(_named, names):
+        if name == perceptual.ORIGIN.name:
             path = perceptual.bring(source, _say, quiet=False)
         else:
             path = fetch.fetch(KNOWN[name], source, _say, quiet=False)
         print(f"{name}  {path}")
+
+
+def _named(name: str) -> str:
+    """The name, if it is that of something to be had."""
+    known = [origin.name for origin in _origins()]
+    if name in LOST:
+        look_up(name)  # which says what is to be done
+    if name not in known:
+        near = difflib.get_close_matches(name, known, n=1)
+        raise RequestError(
+            f"weights {name!r} are not known; choose of {', '.join(known)}"
+            + (f"; did you mean {near[0]}?" if near else "")
+        )
+    return name
 
 
 def _table() -> list[str]:
@@ -107,7 +121,7 @@ def _where(origin: Origin) -> str:
 def _verify(names: list[str]) -> None:
     stored = {origin.name: places.find(origin.name) for origin in _origins()}
     for name in names or [name for name, path in stored.items() if path]:
-        path = stored[name] if name in stored else stored[look_up(name).name]
+        path = stored[_named(name)]
         if path is None:
             raise RequestError(
                 f"{name} is not on this machine; run python -m nst_jax.pretrained "

@@ -1,6 +1,7 @@
 """A window of coloured glass: cells with leads between them, lit from behind."""
 
 import numpy as np
+from numpy.typing import NDArray
 from scipy import ndimage, spatial
 
 from drawing.noise import Floats, fractal, rgb, sample, shrink, smoothstep
@@ -69,7 +70,9 @@ def colours(rng: np.random.Generator, seeds: Floats, width: int) -> Floats:
     return np.stack(mixed, -1) * light[:, None]
 
 
-def ripples(rng: np.random.Generator, shape: tuple[int, int], pane: Floats) -> Floats:
+def ripples(
+    rng: np.random.Generator, shape: tuple[int, int], pane: NDArray[np.intp]
+) -> Floats:
     """How much light each point lets through: streaks of its own in every pane."""
     y, x = np.mgrid[: shape[0], : shape[1]].astype(np.float32) / shape[1]
     turn = rng.uniform(0, np.pi, pane.max() + 1)[pane]

@@ -80,7 +80,8 @@ def hills(rng: np.random.Generator, rays: Floats, back: Floats) -> Floats:
         top = top + 0.0012 * sample(outline, along * 23)
         grain = sample(texture, climb * 2600, x * 900) * (0.04 + 0.05 * ridge)
         slope = sample(outline, along + 3) - sample(outline, along)
-        lit = colour * (1 + grain + np.clip(0.5 * slope, -0.25, 0.3))[..., None]
+        relief = np.clip(0.5 * slope, -0.25, 0.3)
+        lit: Floats = colour * (1 + grain + relief)[..., None]
         mist = np.clip((top - climb) / 0.05, 0, 1)
         lit = mix(lit, rgb(0.80, 0.66, 0.55), 0.4 * mist)
         back = mix(back, lit, smoothstep(-0.0008, 0.0008, top - climb))

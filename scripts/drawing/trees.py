@@ -32,8 +32,8 @@ def feet(rng: np.random.Generator) -> list[tuple[Floats, float]]:
             foot = rgb(x, 1.2 + 0.1 * back, z + rng.uniform(-3, 3))
             found.append((foot, rng.uniform(7, 15)))
     for z in np.arange(40.0, 330.0, 7.0):
-        back = rng.choice((20, 37, 56, 76, 98, 122)) + rng.uniform(-2, 2)
-        foot = rgb(right_bank(z) + back, ground(back) - 1, z)
+        inland = rng.choice((20, 37, 56, 76, 98, 122)) + rng.uniform(-2, 2)
+        foot = rgb(right_bank(z) + inland, ground(inland) - 1, z)
         found.append((foot, rng.uniform(7, 12)))
     for z in np.arange(56.0, 250.0, 19.0):
         found.append((rgb(right_bank(z) + 4, QUAY, z), rng.uniform(5, 6.5)))

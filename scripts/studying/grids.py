@@ -16,7 +16,7 @@ from nst_jax.config import STYLE_LOSSES, Config, OptimizerConfig
 from nst_jax.errors import RequestError
 from nst_jax.settings import check, setting
 
-# The fourth seed's table 1, row by row.
+# Table 1 of the student report that asked, row by row.
 ROWS = (
     *("adam:0.02:250", "adagrad:0.02:250", "adagrad:0.1:250"),
     *("adam:0.02:500", "adagrad:0.02:500", "rmsprop:0.02:500"),
@@ -56,7 +56,7 @@ class StudyConfig:
         for name in self.grid:
             if name not in (*NAMES, "all"):
                 raise RequestError(
-                    f"grid must name some of {', '.join(NAMES)}, or all, got {name!r}"
+                    f"--grid must name some of {', '.join(NAMES)}, or all, got {name!r}"
                 )
         for text in self.rows:
             row(text)
@@ -115,7 +115,7 @@ def row(text: str) -> tuple[str, float, int]:
         optimizer, rate, steps = "", 0.0, 0
     if len(parts) != 3 or optimizer not in _OPTIMIZERS or not rate > 0 or steps < 1:
         raise RequestError(
-            "rows must be OPTIMIZER:RATE:STEPS such as adam:0.02:250, with one of "
+            "--rows must be OPTIMIZER:RATE:STEPS such as adam:0.02:250, with one of "
             f"{', '.join(_OPTIMIZERS)}, got {text!r}"
         )
     return optimizer, rate, steps
@@ -266,8 +266,8 @@ def _runtime(config: Config) -> Grid:
     return Grid(
         "runtime",
         "300 iterations at 500x500 pixels",
-        "The project's second seed reports more than an hour on a CPU for a picture of "
-        "500x500 pixels and 300 iterations of Adam, from noise. Here the picture keeps "
-        "its shape and has as many pixels.",
+        "A course report gives more than an hour on a CPU for a picture of 500x500 "
+        "pixels and 300 iterations of Adam, from noise. Here the picture keeps its "
+        "shape and has as many pixels.",
         (_trial(config, "adam 500x500", changes, [300]),),
     )

@@ -20,6 +20,7 @@ from nst_jax import (
     devices,
     inputs,
     job,
+    noise,
     objective,
     optimizers,
     prepare,
@@ -187,12 +188,7 @@ def _made(
     seen = prepare.coloured(pictures, config.control)
     loaded = weights(config.network, config.inputs.seed)
     how, problem = prepare.problem(seen, loaded, config)
-    first = (
-        transfer.first_image(config.inputs, jnp.asarray(seen.content), problem)
-        if seen.initial is None
-        else jnp.asarray(seen.initial)
-    )
-    return pictures, how, problem, first
+    return pictures, how, problem, noise.first_image(seen, problem, config)
 
 
 @functools.lru_cache(maxsize=4)
