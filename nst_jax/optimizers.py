@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 from jax import Array
 
-from nst_jax import lbfgs
+from nst_jax import lbfgs, waves
 from nst_jax.arrays import Image, Scalar
 from nst_jax.config import OptimizerConfig
 
@@ -59,30 +59,44 @@ def make(settings: OptimizerConfig) -> Optimizer:
     transform = optax.with_extra_args_support(_transform(settings))
     clips = box(settings) == "step"
     searches = settings.optimizer == "lbfgs" and settings.line_search == "zoom"
+    moved, seen = _basis(settings)
 
     def init(image: Image) -> Any:
         # optax's fresh state holds weakly typed and shared leaves: the first
         # would compile the step twice, the second cannot be donated.
-        fresh = Moves(jnp.float32(1), transform.init(image))
+        fresh = Moves(jnp.float32(1), transform.init(moved(image)))
         copy = jax.tree.map(lambda a: jnp.array(a, a.dtype, copy=True), fresh)
         return at_rate(copy, settings)
 
     def step(loss: LossFn, image: Image, opt_state: Any) -> Step:
+        def at(point: Image) -> Scalar:
+            return loss(seen(point))
+
         rate, inner = opt_state
+        point = moved(image)
         if searches and not clips:
-            evaluate = optax.value_and_grad_from_state(loss)
-            value, grad = evaluate(image, state=inner)
+            evaluate = optax.value_and_grad_from_state(at)
+            value, grad = evaluate(point, state=inner)
         else:
-            value, grad = jax.value_and_grad(loss)(image)
+            value, grad = jax.value_and_grad(at)(point)
         updates, inner = transform.update(
-            grad, inner, image, value=value, grad=grad, value_fn=loss
+            grad, inner, point, value=value, grad=grad, value_fn=at
         )
-        image = image + (rate * updates if is_rated(settings) else updates)
+        image = seen(point + (rate * updates if is_rated(settings) else updates))
         if clips:
             image = jnp.clip(image, 0, 1)
         return Step(image, Moves(rate, inner), value, optax.tree.norm(grad))
 
     return Optimizer(init, step)
+
+
+def _basis(
+    settings: OptimizerConfig,
+) -> tuple[Callable[[Image], Image], Callable[[Image], Image]]:
+    """From an image to what is moved, and back."""
+    if settings.basis == "waves":
+        return waves.waves, waves.image
+    return lambda image: image, lambda point: point
 
 
 def box(settings: OptimizerConfig) -> Literal["step", "end", "none"]:

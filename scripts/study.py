@@ -9,26 +9,24 @@ it found.
 """
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple, cast
+from typing import TYPE_CHECKING, cast
 
+from studying import folder as folders
 from studying import grids, store
+from studying.folder import Folder
 from studying.grids import StudyConfig, Trial
 from studying.store import Found
 from studying.watch import watch
 
-from nst_jax import disk, flagfile, flags, inputs, progress, start, usage
+from nst_jax import flagfile, flags, inputs, progress, report, start, usage
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
-from nst_jax.report import plots
 
 if TYPE_CHECKING:
     import jax
 
-_IDENTITY = "study.json"
 _KEPT_EVERY = 60.0  # seconds
 # Of a run's flags, those that a study has no use for.
 _FOREIGN = (
@@ -38,18 +36,6 @@ _FOREIGN = (
 )
 # One scale, and weights that are the same for all.
 _FIXED = (("scales", "none"), ("balance", "none"), ("strength", -1.0))
-# They say how much is done, not what: with others the folder's results still hold.
-_FREE = ("--steps=", "--log_every=", "--scales=", "--bit_depth=", "--quality=")
-
-
-class Folder(NamedTuple):
-    """Where everything lies."""
-
-    path: Path
-
-    def trial(self, trial: Trial) -> Path:
-        """The file with what the trial has found."""
-        return self.path / "trials" / f"{trial.key}.npz"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -72,9 +58,9 @@ def _main(argv: Sequence[str]) -> int:
     for name in _FOREIGN:
         if name in request.given:
             raise RequestError(f"--{name} is not for a study; leave it out")
-    plots.check()
+    report.check()
     given = inputs.read(request.config)
-    folder = _folder(request.config.output.output)
+    folder = folders.usable(request.config.output.output)
     start.prepare_jax(request.config.output.device)
     return _run(request, folder, given)
 
@@ -97,26 +83,11 @@ def _help() -> str:
 
 
 def _with_base(argv: Sequence[str]) -> list[str]:
-    """The arguments after the seed's settings, unless they name a start themselves."""
+    """The arguments after the student report's settings, or another start."""
     own = [each for chunk in flagfile.expand(argv) for each in chunk.arguments]
     starts = any(each.startswith(("--from", "-from")) for each in own)
     base = [] if starts else ["--preset=optimizer-study"]
     return [*base, "--size=256", *argv]
-
-
-def _folder(name: str) -> Folder:
-    """The folder, if it can be one of a study."""
-    path = Path(name)
-    try:
-        path.mkdir(exist_ok=True)
-        (path / "trials").mkdir(exist_ok=True)
-        disk.probe(path)
-    except OSError as error:
-        raise RequestError(
-            f"--output must be a folder that can be written, got {name!r} "
-            f"({disk.reason(error)}); choose another"
-        ) from None
-    return Folder(path)
 
 
 def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
@@ -131,10 +102,13 @@ def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
     config = grids.settings(request.config, _FIXED)
     config = job.resolve(config, device)
     quiet = config.output.quiet
-    _claim(folder, config, given)
+    identity = folders.identity(config, given)
+    folders.check(folder, identity)
     found = grids.grids(config, own, request.given)
     with jax.default_device(device), progress.interruptible() as stopped:
         work.weights(config.network, config.inputs.seed)
+        # Whatever refuses the request has done so by now.
+        folders.claim(folder, identity)
         turns = grids.turns(found) if own.compute else []
         tell = _watch(turns, folder, given.shape, quiet=quiet)
         failed = _work(turns, config, device, folder, tell, stopped)
@@ -151,32 +125,6 @@ def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
         progress.warn("interrupted; the same command goes on from here")
         return 128 + number
     return 1 if failed else 0
-
-
-def _claim(folder: Folder, config: Config, given: inputs.Inputs) -> None:
-    """Makes the folder that of these settings and pictures, or finds it so."""
-    rows = flagfile.lines(flagfile.dump(config, folders=False))
-    now = {name: text for name, _, text in (row.partition("=") for row in rows)}
-    now = {name: text for name, text in now.items() if f"{name}=" not in _FREE}
-    now |= given.files
-    path = folder.path / _IDENTITY
-    if not path.exists():
-        disk.write(path, json.dumps(now, indent=1).encode())
-        return
-    try:
-        before = dict(json.loads(path.read_bytes()))
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            f"{str(path)!r} must say what the study of that folder is, and cannot be "
-            f"read ({disk.reason(error)}); choose another folder"
-        ) from None
-    # A newer version may have more settings; their defaults change nothing.
-    for name in (name for name in now if name in before):
-        if before[name] != now[name]:
-            raise RequestError(
-                f"{str(folder.path)!r} holds a study of other settings: there {name} "
-                f"is {before[name]!r}, here {now[name]!r}; choose another folder"
-            )
 
 
 def _work(

@@ -25,6 +25,7 @@ ORDER = [
     *("moments", "roots", "losses", "masks", "targets", "objective"),
     *(
         "lbfgs",
+        "waves",
         "optimizers",
         "solve",
         "balance",

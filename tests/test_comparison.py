@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import lpips, pretrained, show
+from nst_jax import images, lpips, pretrained, quality, show
 from nst_jax.errors import RequestError
 
 RANDOM = ("--weights=random", "--device=cpu", "--quiet", "--offline")
@@ -53,7 +53,9 @@ def test_the_first_picture_is_the_reference(folder, no_lpips, capsys):
     flags = ("--style=painting.png", "--csv=t.csv", *SHALLOW, *RANDOM)
     assert show.main([*asked, *flags]) == 0
     said = capsys.readouterr()
-    assert "compared with photo.png at 64x48 px, and style to painting.png" in said.out
+    title = "compared with photo.png at 64x48 px, and style with painting.png"
+    assert title in said.out
+    assert "SSIM and PSNR (dB) higher; LPIPS and the distances" in said.out
     assert "without LPIPS: the weights lpips-vgg16 are not" in said.err
     found = rows()
     assert list(found) == list(asked[1:])
@@ -70,18 +72,75 @@ def test_the_content_takes_the_first_place(folder, no_lpips, capsys):
     assert show.main(["compare", *flags, *SHALLOW, *RANDOM]) == 0
     assert list(rows()) == ["photo.png", "noise.png"]
     assert rows()["noise.png"]["style"] == ""
-    assert "style to" not in capsys.readouterr().out
+    assert "style with" not in capsys.readouterr().out
 
 
-def test_another_size_is_resized_and_told(folder, no_lpips, capsys):
-    asked = ("compare", "photo.png", "large.png", "--csv=t.csv", *SHALLOW, *RANDOM)
+def test_the_content_may_be_named_among_the_pictures(folder, no_lpips):
+    pictures = ("noise.png", "photo.png")
+    flags = ("--content=photo.png", "--csv=t.csv", *SHALLOW, *RANDOM)
+    assert show.main(["compare", *pictures, *flags]) == 0
+    assert list(rows()) == ["photo.png", "noise.png"]
+
+
+@pytest.fixture
+def compared(monkeypatch):
+    """What is measured: the reference, the pictures by name, the style."""
+    seen, whole = [], quality.compare
+
+    def compare(reference, pictures, look, *, style, perceptual):
+        seen.append((reference, pictures, style))
+        return whole(reference, pictures, look, style=style, perceptual=perceptual)
+
+    monkeypatch.setattr(quality, "compare", compare)
+    return seen
+
+
+LARGE = (
+    *("compare", "large.png", "noise.png", "photo.png"),
+    *("--style=painting.png", "--csv=t.csv"),
+)
+
+
+def test_all_are_compared_at_the_size_of_the_smallest(
+    folder, no_lpips, compared, capsys
+):
+    assert show.main([*LARGE, *SHALLOW, *RANDOM]) == 0
+    said = capsys.readouterr()
+    assert "compared with large.png at 64x48 px" in said.out
+    assert "squeezed" not in said.err
+    ((reference, pictures, style),) = compared
+    assert reference.shape == (48, 64, 3)
+    assert style.shape == (64, 51, 3)
+    for name in ("noise.png", "photo.png"):
+        as_made = images.read(name, max_pixels=10**6).pixels
+        np.testing.assert_array_equal(pictures[name], as_made)
+    assert rows()["large.png"]["size"] == "128x96"
+    assert float(rows()["photo.png"]["psnr"]) > 20
+
+
+def test_a_result_of_a_pixel_less_is_not_resampled(folder, no_lpips, compared):
+    # As programs make it that round down.
+    small = np.random.default_rng(1).integers(0, 256, (47, 64, 3))
+    Image.fromarray(small.astype(np.uint8)).save("result.png")
+    asked = ("compare", "large.png", "result.png")
+    assert show.main([*asked, *SHALLOW, *RANDOM]) == 0
+    ((_, pictures, _),) = compared
+    np.testing.assert_allclose(pictures["result.png"] * 255, small, atol=1e-4)
+
+
+def test_a_size_that_is_given_wins(folder, no_lpips, compared, capsys):
+    assert show.main([*LARGE, "--size=32", *SHALLOW, *RANDOM]) == 0
+    assert "at 32x24 px" in capsys.readouterr().out
+    ((_, pictures, _),) = compared
+    assert {picture.shape for picture in pictures.values()} == {(24, 32, 3)}
+
+
+def test_another_shape_is_told(folder, no_lpips, capsys):
+    asked = ("compare", "large.png", "painting.png", *SHALLOW, *RANDOM)
     assert show.main(asked) == 0
     said = capsys.readouterr().err
-    assert "'large.png' is 128x96 px, unlike 'photo.png' with 64x48" in said
-    assert rows()["large.png"]["size"] == "128x96"
-    assert float(rows()["large.png"]["psnr"]) > 20
-    assert show.main([*asked, "--size=32", "--overwrite"]) == 0
-    assert "at 32x24 px" in capsys.readouterr().out
+    assert "'painting.png' is 40x50 px, of another shape than 'large.png'" in said
+    assert "squeezed to 50x38" in said
 
 
 def test_lpips_is_computed_where_its_numbers_are_there(folder, monkeypatch):

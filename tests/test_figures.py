@@ -144,8 +144,56 @@ def test_a_figure_too_large_is_refused():
         figures.png("", "", rows)
 
 
-def test_without_matplotlib_the_remedy_is_named(monkeypatch):
-    monkeypatch.setitem(__import__("sys").modules, "matplotlib.figure", None)
-    with pytest.raises(RequestError, match="pip install") as caught:
-        figures.check()
-    assert str(caught.value).isprintable()
+def test_a_label_has_room_beside_the_next():
+    panels = [tile(30, 64, 1), tile(30, 64, 2)]
+    label = "style_weight=1e-3"
+    figure = shown(figures.png("", "", [Row("", [Panel(p, label) for p in panels])]))
+    (one,), (two,) = (places(figure, each) for each in panels)
+    above = (figure[: one[0]] != 255).any(axis=(0, 2))
+    assert above[one[1] : two[1] - 4].any()
+    assert not above[two[1] - 4 : two[1]].any()
+    narrow = [Row("", [Panel(p, "1") for p in panels])]
+    (_,), (near,) = (places(shown(figures.png("", "", narrow)), p) for p in panels)
+    assert near[1] == 20 + 64 + 8, "short labels need no room"
+
+
+def test_a_label_of_several_lines_stands_above_its_panel():
+    panels = [tile(30, 64, 1), tile(30, 64, 2)]
+    labels = ["a_rather_long_name_of_a_painting.png", "short.png"]
+    row = Row("", [Panel(*each) for each in zip(panels, labels, strict=True)])
+    figure = shown(figures.png("", "", [row]))
+    (one,), (two,) = (places(figure, each) for each in panels)
+    assert one[0] == two[0]
+    ink = (figure[: one[0]] != 255).any(axis=2)
+    first, second = ink[:, : two[1]], ink[:, two[1] :]
+    heights = [np.ptp(np.flatnonzero(each.any(axis=1))) for each in (first, second)]
+    assert heights[0] > 2 * heights[1]
+    assert first.any(axis=1)[-16:].any(), "the last line is that next to the picture"
+    assert second.any(axis=1)[-16:].any()
+
+
+@pytest.mark.parametrize(
+    ("label", "width", "lines"),
+    [
+        ("", 5, [""]),
+        ("style_weight=1e-3", 120, ["style_weight=1e-3"]),
+        ("style_weight=1e-3", 100, ["style_weight=", "1e-3"]),
+        ("preset=style-transfer-2", 80, ["preset=", "style-", "transfer-2"]),
+        ("x" * 25, 65, ["x" * 10, "x" * 10, "x" * 5]),
+        ("x" * 50, 65, ["x" * 10, "x" * 10, "x" * 9 + "\u2026"]),
+    ],
+)
+def test_labels_break_after_signs_and_not_within_numbers(label, width, lines):
+    assert figures._broken(label, width) == lines
+
+
+def test_a_long_heading_takes_more_lines_and_stays_inside():
+    panels = [Panel(tile(30, 64), "x")]
+    short, long = (
+        shown(figures.png("", "", [Row("style_scale=2, " * n, panels)])) for n in (1, 9)
+    )
+    assert long.shape[0] > short.shape[0]
+    assert (long[:, -20:] == 255).all()
+    (place,) = places(long, panels[0].pixels)
+    between = (long[place[0] - 30 : place[0] - 12] == 255).all(axis=(1, 2))
+    assert between.any(), "heading and label do not touch"

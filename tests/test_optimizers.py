@@ -180,7 +180,7 @@ def test_adam_with_nesterov_is_dozats():
 
 def test_a_line_search_takes_no_schedule():
     for wrong in ({"schedule": "cosine"}, {"warmup_steps": 3}):
-        with pytest.raises(RequestError, match="not for optimizer lbfgs"):
+        with pytest.raises(RequestError, match="not for --optimizer=lbfgs"):
             OptimizerConfig(optimizer="lbfgs", **wrong)
 
 

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from nst_jax import report
 from nst_jax.errors import RequestError
-from nst_jax.report import page, plots
+from nst_jax.report import drawing, page, plots
 from tests.pages import Page
 
 LINEAR, LOG = plots.Axis("step"), plots.Axis("loss", log=True)
@@ -172,10 +173,10 @@ def test_a_long_run_is_drawn_small():
 
 
 def test_without_matplotlib_it_says_what_to_install(monkeypatch):
-    plots.check()
+    report.check()
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
     with pytest.raises(RequestError, match="pip install 'matplotlib") as caught:
-        plots.check()
+        report.check()
     assert "\n" not in str(caught.value)
 
 
@@ -185,7 +186,7 @@ def test_without_matplotlib_it_says_what_to_install(monkeypatch):
     gap=st.floats(0.5, 15),
 )
 def test_spread_keeps_order_and_distance(wanted, gap):
-    found = plots.spread(wanted, 0, 100, gap)
+    found = drawing.spread(wanted, 0, 100, gap)
     order = sorted(range(len(wanted)), key=lambda place: wanted[place])
     places = [found[place] for place in order]
     assert all(np.diff(places) >= gap - 1e-9)

@@ -114,6 +114,14 @@ def test_own_flags_hide_none_of_a_run():
             ("reconstruct", "--output=x.png", "--style=photo.png,painting.png"),
             "several styles",
         ),
+        (
+            ("reconstruct", "--output=x.png", "--content=photo.png", "--strength=0.5"),
+            "--strength is not for reconstruct",
+        ),
+        (
+            ("reconstruct", "--output=x.png", "--style=photo.png", "--balance=range"),
+            "--balance is not for reconstruct",
+        ),
         (("features", "--image=none.png", "--output=x.png"), "does not exist"),
         (("network", "--device=abacus", "stray"), "unexpected argument 'stray'"),
     ],
@@ -165,8 +173,29 @@ def test_what_breaks_is_told_and_nothing_is_left(folder, capsys, monkeypatch):
 
     monkeypatch.setattr(probes, "filters", full)
     assert show.main(["filters", "--output=x.png", *RANDOM]) == 1
-    assert "out of memory" in capsys.readouterr().err
+    said = capsys.readouterr().err
+    assert "out of memory" in said
+    assert "written before that: nothing" in said
     assert not os.path.exists("x.png")
+
+
+def test_what_was_written_before_a_fault_is_named(folder, capsys, monkeypatch):
+    whole, names = figures.png, []
+
+    def png(title, note, rows):
+        names.append(title)
+        if len(names) == 3:
+            raise MemoryError
+        return whole(title, note, rows)
+
+    monkeypatch.setattr(figures, "png", png)
+    asked = ("features", "--image=photo.png", "--output=maps.png", *SMALL)
+    assert show.main([*asked, "--layers=relu1_1,pool1,relu2_1"]) == 1
+    said = capsys.readouterr().err
+    assert "out of memory" in said
+    assert said.endswith("before that: 'maps_relu1_1.png', 'maps_pool1.png'\n")
+    assert os.path.exists("maps_pool1.png")
+    assert not os.path.exists("maps_relu2_1.png")
 
 
 # What is shown
@@ -252,6 +281,19 @@ def test_a_low_layer_gives_the_content_back(random_weights):
     result = probes.content_of(image, "relu1_1", random_weights, quick())
     assert result.terms.total < 0.05, "of 1 at the noise"
     assert np.abs(result.image - image).mean() < 0.1
+
+
+def test_a_strength_from_elsewhere_changes_no_reconstruction(random_weights):
+    first = dataclasses.replace(
+        quick(content_layers=("relu1_1",)), solve=SolveConfig(steps=1)
+    )
+    goal = dataclasses.replace(first.objective, strength=0.7)
+    strong = dataclasses.replace(first, objective=goal)
+    for made in (
+        lambda config: probes.content_of(picture(), "relu1_1", random_weights, config),
+        lambda config: probes.style_of(picture(), ("relu1_1",), random_weights, config),
+    ):
+        np.testing.assert_array_equal(made(strong).image, made(first).image)
 
 
 @pytest.mark.parametrize(

@@ -246,6 +246,29 @@ def test_presets_are_worked_on_at_the_small_size(folder, sheets, unpainted):
     ]
 
 
+def test_the_note_has_what_every_preset_is_moved_by(folder, sheets, unpainted, capsys):
+    given = ("--preset=gatys2016,optimizer-study", "--steps=2", *RANDOM)
+    assert show.main(["sweep", *FILES, "--style=painting.png", *given]) == 0
+    *_, (_, note, _) = sheets
+    assert note.startswith("192x144 px, 2 steps of lbfgs or adam, ")
+    assert "2 steps of lbfgs or adam" in capsys.readouterr().out
+
+
+def test_the_note_has_the_first_of_many_values(folder, sheets, unpainted):
+    given = ("--quiet", "--steps=1,2,3,4,5,6")
+    assert show.main([*ONE, *given, "--size=64,80"]) == 0
+    *_, (_, note, _) = sheets
+    steps = "1 or 2 or 3 or 4 or 5 or \u2026 steps"
+    assert note.startswith(f"64x48 or 80x60 px, {steps} of lbfgs, vgg19")
+
+
+def test_labels_are_whole_above_small_pictures(folder, sheets, unpainted):
+    given = ("--quiet", "--size=64", "--noise_amplitude=0.25,0.125")
+    assert show.main([*ONE, *given, '--style="another, one.png"']) == 0
+    *_, (_, _, rows) = sheets
+    assert labels(rows)[1] == ("", "noise_amplitude=0.25", "noise_amplitude=0.125")
+
+
 # What goes wrong
 
 

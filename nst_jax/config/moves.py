@@ -21,6 +21,11 @@ class OptimizerConfig:
         " 0.01, adagrad 0.1, sgd 0.01.",
         low=0,
     )
+    basis: Literal["pixels", "waves"] = setting(
+        "pixels",
+        "What is moved: pixels, or the cosines that make up the image, broad ones"
+        " further, which needs fewer steps.",
+    )
     schedule: Literal["constant", "exponential", "cosine", "inverse_root"] = setting(
         "constant",
         "How the rate falls: by schedule_rate every schedule_steps, as a"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from nst_jax import flagfile
 from nst_jax.config import Config
-from nst_jax.report import page, plots
+from nst_jax.report import drawing, page, plots
 from nst_jax.report.page import Html, Pixels
 
 _SIDE = 640  # longest side of the pictures beside the result
@@ -38,8 +38,8 @@ class Run(NamedTuple):
 
 
 def check() -> None:
-    """Raises RequestError where no report can be made."""
-    plots.check()
+    """Raises RequestError where no report can be made, and no figure."""
+    drawing.check()
 
 
 def html(run: Run) -> str:

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 from nst_jax import __version__, flagfile, flags, progress, start, usage
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
-from nst_jax.show import comparison, exhibits, matching, sweeps, variations
+from nst_jax.show import asked, comparison, exhibits, matching, sweeps, variations
 from nst_jax.show.asked import ShowConfig
 
 
@@ -102,7 +102,8 @@ COMMANDS = {
     "compare": Command(
         comparison.compare,
         "How near each picture is to the first, or to --content, and to --style: "
-        "SSIM, PSNR, LPIPS, and distances between features.",
+        "SSIM, PSNR, LPIPS, and distances between features. All are compared at the "
+        "size of the smallest, or at --size.",
         needed={"pictures": "PICTURE,MORE"},
         own=("pictures", "csv"),
         shared=(
@@ -206,12 +207,20 @@ def _guarded(work: Callable[[], int]) -> int:
         return work()
     except RequestError:
         raise
+    except asked.Unfinished as error:
+        return _broken(error.fault, [repr(str(path)) for path in error.written])
     # Whatever it is, it is told as a run tells it.
     except Exception as error:
-        from nst_jax import words
+        return _broken(error, [])
 
-        progress.warn(f"{words.fault(error)}; nothing was written")
-        return 1
+
+def _broken(error: Exception, written: Sequence[str]) -> int:
+    """Says what broke and what is there all the same; the status."""
+    from nst_jax import words
+
+    left = ", ".join(written) or "nothing"
+    progress.warn(f"{words.fault(error)}; written before that: {left}")
+    return 1
 
 
 def _overview() -> str:

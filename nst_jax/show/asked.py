@@ -5,19 +5,18 @@ Knows no JAX: all of it is checked before JAX is loaded.
 
 import dataclasses
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import cast
 
 import numpy as np
 from jaxtyping import Float32
 
-from nst_jax import disk, flagfile, flags, images, layers, progress
+from nst_jax import disk, flagfile, flags, images, layers, progress, report
 from nst_jax.config import InputConfig
 from nst_jax.errors import RequestError
 from nst_jax.images import clusters
 from nst_jax.settings import check, setting
-from nst_jax.show import figures
 
 Shape = tuple[int, ...]
 Pixels = Float32[np.ndarray, "_ _ 3"]
@@ -44,6 +43,14 @@ class ShowConfig:
 
     def __post_init__(self) -> None:
         check(self)
+
+
+class Unfinished(Exception):
+    """A fault after files were written."""
+
+    def __init__(self, fault: Exception, written: Sequence[Path]) -> None:
+        super().__init__(str(fault))
+        self.fault, self.written = fault, written
 
 
 def own(request: flags.Request) -> ShowConfig:
@@ -120,7 +127,7 @@ def figure_files(request: flags.Request, names: Sequence[str] = ("",)) -> list[P
     whole = Path(request.config.output.output)
     if whole.suffix.lower() != ".png":
         raise RequestError(f"--output must end in .png, got {str(whole)!r}")
-    figures.check()
+    report.check()
     if len(names) == 1:
         return writable(request, [str(whole)])
     paths = [whole.with_name(f"{whole.stem}_{name}{whole.suffix}") for name in names]
@@ -150,8 +157,20 @@ def _sources(request: flags.Request) -> list[str]:
     return [path for path in read if path and os.path.exists(path)]
 
 
-def write(request: flags.Request, path: Path, data: bytes) -> None:
-    """Puts the file there and says so."""
-    disk.write(path, data, overwrite=request.config.output.overwrite)
-    if not request.config.output.quiet:
-        progress.say(str(path))
+def write(request: flags.Request, files: Iterable[tuple[Path, bytes]]) -> None:
+    """Puts each file there, as soon as it is made, and says so.
+
+    Raises:
+        Unfinished: it broke after some of them were written.
+    """
+    done: list[Path] = []
+    try:
+        for path, data in files:
+            disk.write(path, data, overwrite=request.config.output.overwrite)
+            done.append(path)
+            if not request.config.output.quiet:
+                progress.say(str(path))
+    except Exception as error:
+        if not done or isinstance(error, RequestError):
+            raise
+        raise Unfinished(error, done) from error

@@ -18,11 +18,15 @@ if TYPE_CHECKING:
 
 # Which of its layers decide how small a picture may be.
 _LPIPS_DEEPEST = "relu5_3"
+_BETTER = (
+    "nearer: SSIM and PSNR (dB) higher; LPIPS and the distances of content and style "
+    "lower"
+)
 _HEADS = ("picture", "size", "SSIM", "PSNR", "LPIPS", "content", "style")
 
 
 class _Read(NamedTuple):
-    """The pictures as they are compared, all of the first one's size."""
+    """The pictures as they are compared, all of one size."""
 
     reference: str  # its path
     pictures: Mapping[str, asked.Pixels]
@@ -60,62 +64,83 @@ def compare(request: flags.Request) -> int:
             perceptual=_perceptual(config),
         )
     progress.say(_text(found, rows, style))
-    for path in files:
-        asked.write(request, path, tables.in_csv(_records(found, rows)))
+    table = tables.in_csv(_records(found, rows))
+    asked.write(request, ((path, table) for path in files))
     return 0
 
 
 def _read(request: flags.Request, names: tuple[str, ...]) -> _Read:
-    """Everything that is looked at; what was resized for it is told."""
-    settings, own = request.config.inputs, asked.own(request)
-    paths = [*([settings.content] if settings.content else []), *own.pictures]
+    """Everything that is looked at; what is squeezed for it is told."""
+    settings = request.config.inputs
+    paths = _paths(settings.content, asked.own(request).pictures)
     if len(paths) < 2:
         raise RequestError(
             f"compare needs two pictures or more, got {paths[0]!r} alone; the first, "
             "or --content, is what the others are compared with"
         )
-    if len({*paths}) < len(paths):
-        twice = next(path for path in paths if paths.count(path) > 1)
-        raise RequestError(f"compare was given {twice!r} twice; name each picture once")
     whole = {path: _whole(path, settings.max_pixels) for path in paths}
-    request = _as_large_as(whole[paths[0]], request)
-    first = asked.picture(request, paths[0], names)
-    pictures = {path: _alike(whole[path], first, request.config) for path in paths}
-    sizes = {path: asked.px(pixels.shape) for path, pixels in whole.items()}
-    for path, size in sizes.items():
-        if size != sizes[paths[0]]:
+    smallest = min((each.shape for each in whole.values()), key=max)
+    asked_for, request = settings.size, _as_large_as(smallest, request)
+    shape = asked.picture(request, paths[0], names).shape
+    if not asked_for and _is_alike(smallest, shape):
+        shape = smallest  # which is then as it was made, to the pixel
+    for path, pixels in whole.items():
+        if not _is_alike(pixels.shape, shape):
             progress.warn(
-                f"{path!r} is {size} px, unlike {paths[0]!r} with {sizes[paths[0]]}; "
-                f"it is compared at {asked.px(first.shape)}"
+                f"{path!r} is {asked.px(pixels.shape)} px, of another shape than "
+                f"{paths[0]!r}; it is squeezed to {asked.px(shape)}"
             )
     style = settings.style[0] if settings.style else ""
-    painting = asked.picture(request, style, names) if style else None
-    return _Read(paths[0], {**pictures, paths[0]: first}, sizes, painting)
+    return _Read(
+        paths[0],
+        {path: _resized(each, shape, request.config) for path, each in whole.items()},
+        {path: asked.px(each.shape) for path, each in whole.items()},
+        asked.picture(request, style, names) if style else None,
+    )
+
+
+def _paths(content: str, pictures: Sequence[str]) -> list[str]:
+    """The reference, then the others; the content may be named among them too."""
+    for path in pictures:
+        if pictures.count(path) > 1:
+            raise RequestError(
+                f"compare was given {path!r} twice; name each picture once"
+            )
+    return [*dict.fromkeys([content, *pictures] if content else pictures)]
 
 
 def _whole(path: str, max_pixels: int) -> asked.Pixels:
     return images.on_white(images.read(path, max_pixels=max_pixels))
 
 
-def _alike(pixels: asked.Pixels, first: asked.Pixels, config: Config) -> asked.Pixels:
-    """The picture at the size of the first."""
+def _is_alike(one: asked.Shape, other: asked.Shape) -> bool:
+    """Whether shapes have one aspect, to a pixel of the smaller one."""
+    side = min(max(one[:2]), max(other[:2]))
+    pairs = zip(one[:2], other[:2], strict=True)
+    return all(
+        abs(mine * side / max(one[:2]) - its * side / max(other[:2])) <= 1
+        for mine, its in pairs
+    )
+
+
+def _resized(pixels: asked.Pixels, shape: asked.Shape, config: Config) -> asked.Pixels:
     settings = config.inputs
     return images.resize(
         pixels,
-        (first.shape[0], first.shape[1]),
+        (shape[0], shape[1]),
         filter=settings.filter,
         antialias=settings.antialias,
         depth=settings.resize_depth,
     )
 
 
-def _as_large_as(reference: asked.Pixels, request: flags.Request) -> flags.Request:
-    """The request with the size of the reference, unless a size was asked for."""
+def _as_large_as(shape: asked.Shape, request: flags.Request) -> flags.Request:
+    """The request with the long side of a shape, unless a size was asked for."""
     if request.config.inputs.size:
         return request
     inputs = dataclasses.replace(
         request.config.inputs,
-        size=max(reference.shape[:2]),
+        size=max(shape[:2]),
         size_rule="long",
         enlarge="all",
     )
@@ -139,9 +164,9 @@ def _perceptual(config: Config) -> "lpips.Perceptual | None":
 
 
 def _text(found: _Read, rows: "Mapping[str, quality.Row]", style: Sequence[str]) -> str:
-    """The table with a line on what it is of."""
+    """The table with a line on what it is of, and one on how to read it."""
     size = asked.px(found.pictures[found.reference].shape)
-    beside = f", and style to {Path(style[0]).name}" if style else ""
+    beside = f", and style with {Path(style[0]).name}" if style else ""
     cells = [
         (
             Path(path).name,
@@ -151,7 +176,7 @@ def _text(found: _Read, rows: "Mapping[str, quality.Row]", style: Sequence[str])
         for path, row in rows.items()
     ]
     title = f"compared with {Path(found.reference).name} at {size} px{beside}"
-    return f"{title}\n\n{tables.text(_HEADS, cells)}"
+    return f"{title}\n\n{tables.text(_HEADS, cells, _BETTER)}"
 
 
 _FORMS = (".4f", ".2f", ".4f", ".4g", ".4g")

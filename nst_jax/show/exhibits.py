@@ -48,8 +48,8 @@ def network(request: flags.Request) -> int:
         shape = asked.square(config.inputs.size, names or ("pool5",), name)
     rows = summary.rows(name, shape[:2], names, config.network.pool_rounding)
     progress.say(f"{name} at {asked.px(shape)} px\n\n{summary.text(rows)}")
-    for path in files:
-        asked.write(request, path, tables.in_csv([row._asdict() for row in rows]))
+    table = tables.in_csv([row._asdict() for row in rows])
+    asked.write(request, ((path, table) for path in files))
     return 0
 
 
@@ -65,15 +65,17 @@ def features(request: flags.Request) -> int:
     with probes.network(request.config) as (config, weights):
         found = probes.features(image, names, weights, config)
     picture = f"{Path(own.image).name} at {asked.px(image.shape)} px"
-    for path, name in zip(files, names, strict=True):
+
+    def drawn(name: str) -> bytes:
         maps = np.moveaxis(found[name], 2, 0)
         size = asked.px(maps[0].shape)
-        data = figures.png(
+        return figures.png(
             f"{name} of {_origin(weights)}: {len(maps)} maps of {size}",
             f"{picture}; each map from its least value, dark, to its 99th percentile",
             figures.sheet([figures.colored(each) for each in maps], own.columns),
         )
-        asked.write(request, path, data)
+
+    asked.write(request, zip(files, map(drawn, names), strict=True))
     return 0
 
 
@@ -90,12 +92,18 @@ def filters(request: flags.Request) -> int:
         "all in one range; grey is a weight of 0",
         figures.sheet(tiles, asked.own(request).columns),
     )
-    asked.write(request, files[0], data)
+    asked.write(request, [(files[0], data)])
     return 0
 
 
 def reconstruct(request: flags.Request) -> int:
     """Draws what layers keep of the content and of the style."""
+    for name in ("strength", "balance"):
+        if name in request.given:
+            raise RequestError(
+                f"--{name} is not for reconstruct, which balances layers by itself: "
+                "leave it out"
+            )
     files = asked.figure_files(request)
     wanted = _wanted(request)
     start.prepare_jax(request.config.output.device)
@@ -116,7 +124,7 @@ def reconstruct(request: flags.Request) -> int:
         f"{config.network.pooling} pooling",
         rows,
     )
-    asked.write(request, files[0], data)
+    asked.write(request, [(files[0], data)])
     if wild:
         progress.warn(f"the loss stopped being finite: {', '.join(wild)}")
     return 1 if wild else 0
@@ -147,8 +155,8 @@ def losses(request: flags.Request) -> int:
     named = probes.named(terms, factors)
     title = f"{Path(own.image).name} at {size} px, {_origin(weights)}"
     progress.say(f"{title}, {config.network.precision}\n\n{_table(named)}")
-    for path in files:
-        asked.write(request, path, tables.in_csv([metrics.row(0, 0, terms)]))
+    table = tables.in_csv([metrics.row(0, 0, terms)])
+    asked.write(request, ((path, table) for path in files))
     return 0
 
 

@@ -6,6 +6,7 @@ is seen is what was computed. Knows neither JAX nor the command line.
 
 import io
 import math
+import re
 import textwrap
 import warnings
 from collections.abc import Iterator, Sequence
@@ -24,11 +25,17 @@ if TYPE_CHECKING:
 _DPI = 100
 _MARGIN, _GAP = 20, 8
 _LABEL, _HEADING, _TITLE = 16, 34, 22  # height of a line of text
+_MORE = 12  # of each further line of a label
+_LETTER = 6.5  # width of a letter of a label
+_CELL = 120  # the width that a long label has at least
+_MOST_LINES = 3  # of a label
 _SHEET = 1600  # about how wide a sheet of many tiles is
 _LEAST_TILE, _LARGEST_TILE = 48, 480
 _MOST = 32  # times a tile is enlarged
 _LARGEST = 32_000  # matplotlib's limit is 65,536
 _INK, _MUTED = "#222222", "#666666"
+# Where a label may be broken: after signs, and after a hyphen that is no minus.
+_BREAK = re.compile(r"(?<=[=,/_ ])|(?<=-)(?=[A-Za-z])")
 
 
 class Panel(NamedTuple):
@@ -51,24 +58,12 @@ class _Text(NamedTuple):
     words: str
     points: float
     color: str
-    at: str = "left"
-
-
-def check() -> None:
-    """Raises RequestError where nothing can be drawn."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise RequestError(
-            "figures are drawn by matplotlib, which cannot be loaded "
-            f"({str(error)!r}); install it: python -m pip install 'matplotlib>=3.9'"
-        ) from error
 
 
 def png(title: str, note: str, rows: Sequence[Row]) -> bytes:
     """The figure as a file: the title, a line of explanation, the rows."""
     columns = max(len(row.panels) for row in rows)
-    cell = max(panel.pixels.shape[1] for row in rows for panel in row.panels)
+    cell = max(_room(panel) for row in rows for panel in row.panels)
     width = 2 * _MARGIN + columns * cell + (columns - 1) * _GAP
     # Room for a title over a single small panel.
     width = max(width, 480)
@@ -78,16 +73,49 @@ def png(title: str, note: str, rows: Sequence[Row]) -> bytes:
     ]
     top, placed = _MARGIN + len(head) * _TITLE, []
     for row in rows:
+        for number, text in enumerate(_lines(row.heading, width, 10, _INK)):
+            texts.append(text._replace(top=top + 10 + number * _TITLE))
         if row.heading:
-            texts.append(_Text(_MARGIN, top + 10, row.heading, 10, _INK))
-            top += _HEADING
-        for number, panel in enumerate(row.panels):
+            top = int(texts[-1].top) + _HEADING - 10
+        labels = [_broken(panel.label, cell) for panel in row.panels]
+        above = _LABEL + _MORE * (max(map(len, labels)) - 1)
+        for number, (panel, label) in enumerate(zip(row.panels, labels, strict=True)):
             left = _MARGIN + number * (cell + _GAP)
-            middle = left + panel.pixels.shape[1] / 2
-            texts.append(_Text(middle, top, panel.label, 7.5, _MUTED, "center"))
-            placed.append((left, top + _LABEL, panel.pixels))
-        top += _LABEL + max(panel.pixels.shape[0] for panel in row.panels) + _GAP
+            texts += _above(label, left, top + above)
+            placed.append((left, top + above, panel.pixels))
+        top += above + max(panel.pixels.shape[0] for panel in row.panels) + _GAP
     return _drawn((top - _GAP + _MARGIN, width), placed, texts)
+
+
+def _room(panel: Panel) -> int:
+    """Pixels from one panel to the next: those of the picture, or of a long label."""
+    label = math.ceil(len(panel.label) * _LETTER)
+    return max(panel.pixels.shape[1], min(label, _CELL))
+
+
+def _above(label: Sequence[str], left: int, bottom: int) -> Iterator[_Text]:
+    """The lines of a label, the last of them on top of its panel."""
+    for line, words in enumerate(reversed(label)):
+        yield _Text(left, bottom - _LABEL - _MORE * line, words, 7.5, _MUTED)
+
+
+def _broken(label: str, width: int) -> list[str]:
+    """The label in lines of that width; what is longer than three of them is cut.
+
+    >>> _broken("style_weight=1e-3", 110), _broken("style_weight=1e-3", 64)
+    (['style_weight=', '1e-3'], ['style_', 'weight=', '1e-3'])
+    """
+    most, lines = max(int(width / _LETTER), 1), [""]
+    for whole in _BREAK.split(label):
+        for start in range(0, len(whole), most):
+            piece = whole[start : start + most]
+            if lines[-1] and len(lines[-1]) + len(piece) > most:
+                lines.append("")
+            lines[-1] += piece
+    if len(lines) > _MOST_LINES:
+        del lines[_MOST_LINES:]
+        lines[-1] = f"{lines[-1][: most - 1]}\u2026"
+    return lines
 
 
 def _lines(words: str, width: int, points: float, color: str) -> Iterator[_Text]:
@@ -124,7 +152,6 @@ def _drawn(
             text.words,
             size=text.points,
             color=text.color,
-            ha=text.at,
             va="top",
             parse_math=False,  # a file's name may hold dollar signs
         )

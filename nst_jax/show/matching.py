@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from nst_jax import flagfile, flags, images, progress, regions, start
+from nst_jax import flagfile, flags, images, progress, regions, report, start
 from nst_jax.errors import RequestError
 from nst_jax.show import asked, figures
 
@@ -42,7 +42,7 @@ def masks(request: flags.Request) -> int:
     """Writes label images for content and styles, and a figure of them."""
     settings = request.config.inputs
     *files, figure = _files(request)
-    figures.check()
+    report.check()
     seen = [_seen(request, path) for path in (settings.content, *settings.style)]
     start.prepare_jax(request.config.output.device)
     from nst_jax.show import probes
@@ -53,10 +53,11 @@ def masks(request: flags.Request) -> int:
     count = asked.own(request).regions
     found = regions.common(content, style, count, seed=settings.seed, further=further)
     _check(seen, found)
-    for path, each, labels in zip(files, seen, found, strict=True):
-        image = regions.label_image(labels, each.shape)
-        asked.write(request, path, images.encoded(path, image))
-    asked.write(request, figure, _drawn(seen, found))
+    label_images = (
+        (path, images.encoded(path, regions.label_image(labels, each.shape)))
+        for path, each, labels in zip(files, seen, found, strict=True)
+    )
+    asked.write(request, [*label_images, (figure, _drawn(seen, found))])
     shared = int(found[0].max()) + 1
     if shared < count:
         progress.warn(f"{count} regions were asked for, and {shared} were found")

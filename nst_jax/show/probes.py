@@ -113,6 +113,8 @@ def content_of(
         content_weight=1.0,
         style_weight=0.0,
         laplacian_weight=0.0,
+        balance="none",
+        strength=-1.0,
     )
     first = _made(image, weights, config, goal, steps=0).terms
     entries = _balanced({layer: 1.0}, first.content if first else {})
@@ -138,6 +140,8 @@ def style_of(
         style_weight=1.0,
         tv_weight=0.0,
         laplacian_weight=0.0,
+        balance="none",
+        strength=-1.0,
     )
     first = _made(image, weights, config, goal, steps=0).terms
     balanced = _balanced(shares, first.style if first else {})

@@ -5,53 +5,20 @@ by `probes`, after everything that can be checked.
 """
 
 import dataclasses
-import itertools
-import math
 import time
-from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple, NoReturn
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
 
-import numpy as np
-from jaxtyping import Float32
-
-from nst_jax import flags, images, inputs, progress, start
+from nst_jax import flags, inputs, progress, start
 from nst_jax.config import Config, InputConfig
 from nst_jax.errors import RequestError
-from nst_jax.pictures import Pictures
-from nst_jax.show import asked, figures, variations
+from nst_jax.show import asked, sheets, variations
 
 if TYPE_CHECKING:
     from nst_jax.arrays import Weights
 
-Pixels = Float32[np.ndarray, "_ _ 3"]
-Shape = tuple[int, int]
-
 _MOST_PIXELS = 50_000_000  # of all pictures together
-_WIDEST = 8  # pictures side by side, where one setting varies
-_LETTER = 6  # pixels of the figure's small print
-
-
-class _Look(NamedTuple):
-    """What a variation looks at: the pictures at each scale, from coarse to fine."""
-
-    at: Mapping[Shape, Pictures]
-
-    @property
-    def final(self) -> Pictures:
-        return self.at[self.shape]
-
-    @property
-    def shape(self) -> Shape:
-        """Of the result."""
-        return [*self.at][-1]
-
-
-class _Made(NamedTuple):
-    """What came of a variation: a picture, or why there is none."""
-
-    pixels: Pixels | None
-    trouble: str = ""
+_MOST_NAMED = 5  # values of a setting in the figure's small print
 
 
 def nothing_varied(request: flags.Request) -> NoReturn:
@@ -72,7 +39,7 @@ def sweep(axes: Sequence[variations.Axis], requests: Sequence[flags.Request]) ->
         (file,) = asked.figure_files(request)
     looks = _looks([request.config for request in requests])
     try:  # whether it can be drawn, before the work
-        _sheet(axes, requests, looks, [_Made(None)] * len(looks), "")
+        sheets.drawn(axes, requests, looks, [sheets.Made(None)] * len(looks), "")
     except RequestError as error:
         what = str(error).partition(";")[0]
         raise RequestError(
@@ -84,7 +51,8 @@ def sweep(axes: Sequence[variations.Axis], requests: Sequence[flags.Request]) ->
         if all(each.pixels is None for each in made) and stopped():
             progress.warn("interrupted; nothing was written")
             return 128 + stopped()
-        asked.write(requests[0], file, _sheet(axes, requests, looks, made, about))
+        sheet = sheets.drawn(axes, requests, looks, made, about)
+        asked.write(requests[0], [(file, sheet)])
         failed = sum(each.pixels is None for each in made)
         if failed:
             why = "interrupted; " if stopped() else ""
@@ -92,9 +60,9 @@ def sweep(axes: Sequence[variations.Axis], requests: Sequence[flags.Request]) ->
         return 128 + stopped() if stopped() else int(failed > 0)
 
 
-def _looks(configs: Sequence[Config]) -> list[_Look]:
+def _looks(configs: Sequence[Config]) -> list[sheets.Look]:
     """What each variation looks at, read once where it is the same."""
-    found: dict[Any, _Look] = {}
+    found: dict[Any, sheets.Look] = {}
     whole = 0
     for config in configs:
         if _key(config) not in found:
@@ -125,18 +93,18 @@ def _key(config: Config) -> Any:
     return (files, config.control, config.solve.scales, *layers, goal.style_weights)
 
 
-def _look(config: Config) -> _Look:
+def _look(config: Config) -> sheets.Look:
     given = inputs.read(config)
     shapes = inputs.shapes(given, config)
-    return _Look({shape: inputs.at(given, shape, config) for shape in shapes})
+    return sheets.Look({shape: inputs.at(given, shape, config) for shape in shapes})
 
 
 def _all_made(
     axes: Sequence[variations.Axis],
     requests: Sequence[flags.Request],
-    looks: Sequence[_Look],
+    looks: Sequence[sheets.Look],
     stopped: Callable[[], int],
-) -> tuple[str, list[_Made]]:
+) -> tuple[str, list[sheets.Made]]:
     """A line on how the pictures are made, and each, told of as it is finished."""
     from nst_jax.show import probes
 
@@ -144,7 +112,7 @@ def _all_made(
     with probes.networks(output.device) as settled:
         # Weights that are not to be had end it here.
         jobs = [settled(request.config) for request in requests]
-        about = _about(*jobs[0], looks[0])
+        about = _about(jobs, looks)
         tell = _teller(len(jobs), quiet=output.quiet)
         if not output.quiet:
             progress.say(f"{len(jobs)} pictures of {about}")
@@ -152,7 +120,7 @@ def _all_made(
             variations.combinations(axes), looks, jobs, strict=True
         ):
             if stopped():
-                made.append(_Made(None, "not made"))
+                made.append(sheets.Made(None, "not made"))
                 continue
             made.append(_made(look, *job, stopped))
             tell(variations.named(axes, texts))
@@ -160,8 +128,8 @@ def _all_made(
 
 
 def _made(
-    look: _Look, config: Config, weights: "Weights", stopped: Callable[[], int]
-) -> _Made:
+    look: sheets.Look, config: Config, weights: "Weights", stopped: Callable[[], int]
+) -> sheets.Made:
     """The picture, or why there is none; the others are made all the same."""
     from nst_jax import words
     from nst_jax.show import probes
@@ -169,15 +137,15 @@ def _made(
     try:
         result = probes.painted(look.at, weights, config, stopped)
     except RequestError as error:
-        return _Made(None, str(error))
+        return sheets.Made(None, str(error))
     # Whatever it is, it is told as a run tells it.
     except Exception as error:
-        return _Made(None, words.fault(error))
+        return sheets.Made(None, words.fault(error))
     if stopped():
-        return _Made(None, "not made")
+        return sheets.Made(None, "not made")
     if not result.is_finite:
-        return _Made(None, words.divergence(result.steps))
-    return _Made(result.image)
+        return sheets.Made(None, words.divergence(result.steps))
+    return sheets.Made(result.image)
 
 
 def _teller(count: int, *, quiet: bool) -> Callable[[str], None]:
@@ -204,94 +172,29 @@ def _teller(count: int, *, quiet: bool) -> Callable[[str], None]:
     return tell
 
 
-# What is drawn
-
-
-def _sheet(
-    axes: Sequence[variations.Axis],
-    requests: Sequence[flags.Request],
-    looks: Sequence[_Look],
-    made: Sequence[_Made],
-    about: str,
-) -> bytes:
-    """The figure: what was given, then a row for each value of the second setting."""
-    rows = [figures.Row("", _given(requests, looks))]
-    cells = zip(variations.combinations(axes), looks, made, strict=True)
-    troubles = []
-    for others, row in itertools.groupby(cells, key=lambda cell: cell[0][1:]):
-        panels = []
-        for texts, look, each in row:
-            name = variations.named(axes[:1], texts[:1])
-            if each.trouble:
-                troubles.append(f"{variations.named(axes, texts)}: {each.trouble}")
-                name = f"{name}: failed"
-            pixels = _crossed(look.shape) if each.pixels is None else each.pixels
-            panels.append(_labelled(pixels, name))
-        rows += _wrapped(variations.named(axes[1:], others), panels)
-    varied = ", ".join(axis.name for axis in axes)
-    return figures.png(f"By {varied}", "; ".join([about, *troubles]), rows)
-
-
-def _given(
-    requests: Sequence[flags.Request], looks: Sequence[_Look]
-) -> list[figures.Panel]:
-    """The content and all styles, as large as the content.
-
-    Of a style at several scales it is the largest, which shows most.
-    """
-    found: dict[str, Pixels] = {}
-    for request, look in zip(requests, looks, strict=True):
-        settings, final = request.config.inputs, look.final
-        if settings.content:
-            found.setdefault(settings.content, final.content)
-        for path, style in zip(settings.style, final.styles, strict=True):
-            if path not in found or found[path].size < style.size:
-                found[path] = style
-    side = max(looks[0].shape)
-    return [
-        _labelled(
-            images.resize(
-                pixels,
-                images.working_size(pixels.shape[:2], side, "long", 1),
-                filter="lanczos",
-            ),
-            Path(path).name,
-        )
-        for path, pixels in found.items()
-    ]
-
-
-def _wrapped(heading: str, panels: Sequence[figures.Panel]) -> list[figures.Row]:
-    """The panels in as many rows as they need, all about as long."""
-    count = math.ceil(len(panels) / math.ceil(len(panels) / _WIDEST))
-    starts = range(0, len(panels), count)
-    headings = itertools.chain([heading], itertools.repeat(""))
-    return [
-        figures.Row(words, panels[first : first + count])
-        for words, first in zip(headings, starts, strict=False)
-    ]
-
-
-def _labelled(pixels: Pixels, label: str) -> figures.Panel:
-    """The panel, its label cut to its width."""
-    most = max(pixels.shape[1] // _LETTER, 8)
-    return figures.Panel(
-        pixels, label if len(label) <= most else f"{label[: most - 1]}\u2026"
-    )
-
-
-def _crossed(shape: Shape) -> Pixels:
-    """What stands for a picture that could not be made."""
-    rows, columns = np.ogrid[-1 : 1 : shape[0] * 1j, -1 : 1 : shape[1] * 1j]
-    on_lines = np.abs(np.abs(rows) - np.abs(columns)) < 0.02
-    grey = np.where(on_lines, 0.6, 0.9).astype(np.float32)
-    return np.stack([grey] * 3, axis=-1)
-
-
-def _about(config: Config, weights: "Weights", look: _Look) -> str:
-    """How the first picture is made."""
-    steps, moves = config.solve.steps, config.optimizer.optimizer
+def _about(
+    jobs: "Sequence[tuple[Config, Weights]]", looks: Sequence[sheets.Look]
+) -> str:
+    """How the pictures are made, with all values of what differs among them."""
+    configs, networks = [config for config, _ in jobs], [weights for _, weights in jobs]
+    sizes = _either(asked.px(look.shape) for look in looks)
+    counts = [config.solve.steps for config in configs]
+    moves = _either(config.optimizer.optimizer for config in configs)
+    network = _either(f"{weights.network} ({weights.name})" for weights in networks)
+    precision = _either(config.network.precision for config in configs)
+    plural = "s" * any(count != 1 for count in counts)
     return (
-        f"{asked.px(look.shape)} px, {steps} step{'s' * (steps != 1)} of {moves}, "
-        f"{weights.network} ({weights.name}), {config.network.precision}"
+        f"{sizes} px, {_either(map(str, counts))} step{plural} of {moves}, {network}, "
+        f"{precision}"
     )
+
+
+def _either(values: Iterable[str]) -> str:
+    """Each value once, or the first few; its pictures are labelled with them all.
+
+    >>> _either(["lbfgs", "adam", "lbfgs"])
+    'lbfgs or adam'
+    """
+    once = [*dict.fromkeys(values)]
+    more = ["\u2026"] if len(once) > _MOST_NAMED else []
+    return " or ".join([*once[:_MOST_NAMED], *more])
