@@ -166,7 +166,9 @@ def run(
             return
         row = (step // log_every + 1) * log_every if log_every else steps
         last = min(row, steps, step + max(1, pace(step)))
-        state, info = solver.chunk(problem if ready is None else ready, state, jnp.int32(last))
+        state, info = solver.chunk(
+            problem if ready is None else ready, state, jnp.int32(last)
+        )
         step = int(state.step)
 
 

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from nst_jax import progress
+from nst_jax import compiled, progress
 from nst_jax.errors import RequestError
 
 
@@ -52,5 +52,6 @@ def prepare_jax(device: str) -> None:
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if device.partition(":")[0] == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
+    compiled.keep()
     # It would tell of an unused GPU in its own words; ours name the remedy.
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)

@@ -16,6 +16,15 @@ jax.config.update("jax_numpy_rank_promotion", "raise")
 collect_ignore = [] if importlib.util.find_spec("torch") else ["peer.py"]
 
 
+@pytest.fixture(scope="session", autouse=True)
+def programs(tmp_path_factory):
+    """What programs that tests start compile is kept for the others, and not beyond."""
+    folder = tmp_path_factory.mktemp("compiled")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
+        yield folder
+
+
 @pytest.fixture(scope="session")
 def weights():
     """The true VGG19, by the program's own provisioning."""

@@ -47,7 +47,8 @@ ORDER = [
         "progress",
     ),
     *("trail", "report", "preset", "citations", "usage"),
-    *("arguments", "flags", "idle", "words", "job", "start", "run", "__main__"),
+    *("arguments", "flags", "idle", "words", "job"),
+    *("compiled", "start", "run", "__main__"),
     *("show", "benchmark"),
 ]
 # Packages that only some rooms may know.
@@ -60,7 +61,7 @@ RESERVED = {
     "scipy": {"pretrained"},
     "safetensors": {"pretrained"},
     "filelock": {"pretrained"},
-    "platformdirs": {"pretrained"},
+    "platformdirs": {"pretrained", "compiled"},
     "flax": {"vgg"},
     "optax": {"optimizers", "lbfgs", "pyramid"},
     "matplotlib": {"report", "show"},

@@ -6,6 +6,7 @@ prints on its way is kept by whoever started it. It has no command line for peop
 
 import importlib
 import json
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -61,6 +62,8 @@ def work(spec: Spec, begun: float) -> dict[str, Any]:
     """What was found."""
     phases: dict[str, float] = {}
     config = _config(spec.arguments)
+    # Compiling is a phase: it is to be seen.
+    os.environ["JAX_ENABLE_COMPILATION_CACHE"] = "0"
     start.prepare_jax(config.output.device)
     # JAX and all that needs it come now, so that this is timed.
     measuring = importlib.import_module("nst_jax.benchmark.phases")
