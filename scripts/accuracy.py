@@ -6,6 +6,7 @@ formulas of tests/oracles.py. Runs from a checkout; takes about a minute.
 
 import argparse
 import importlib
+import itertools
 import sys
 import typing
 from collections.abc import Callable
@@ -16,7 +17,7 @@ import numpy as np
 
 from nst_jax import images, layers, losses, moments, pretrained, vgg
 from nst_jax.arrays import Weights
-from nst_jax.convolution import Pooling, Precision
+from nst_jax.convolution import Pooling, Precision, Products
 from nst_jax.errors import RequestError
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -86,11 +87,14 @@ def _features_table(
             last=names[-1],
             pooling=pooling,
         )
-        for precision in precisions:
-            found = _features(weights, image, names, pooling, precision)
+        for precision, products in itertools.product(
+            precisions, typing.get_args(Products)
+        ):
+            how = vgg.Forward(pooling=pooling, precision=precision, products=products)
+            found = _features(weights, image, names, how)
             errors = [oracles.relative_error(found[n], exact[n]) for n in names]
             columns.append([*errors, max(errors)])
-            head.append(f"{pooling}, {precision}")
+            head.append(f"{pooling}, {precision}, {products}")
     rows = zip([*names, "largest"], *columns, strict=True)
     return _markdown(head, [[name, *map("{:.1e}".format, row)] for name, *row in rows])
 
@@ -99,12 +103,14 @@ def _features(
     weights: Weights,
     image: Numbers,
     names: tuple[str, ...],
-    pooling: Pooling,
-    precision: Precision,
+    how: vgg.Forward,
 ) -> dict[str, jax.Array]:
-    how = vgg.Forward(pooling=pooling, precision=precision)
+    params = weights.params
+    if how.products == "winograd":
+        # As for a picture so large that every layer takes it.
+        params = vgg.spread(params, names, how, 2**20)
     run = jax.jit(vgg.features, static_argnums=(3, 4))
-    found = run(weights.params, weights.preprocessing, image, names, how)
+    found = run(params, weights.preprocessing, image, names, how)
     return typing.cast(dict[str, jax.Array], found)
 
 
@@ -135,7 +141,9 @@ def _style_rows() -> list[Row]:
             return moments.gram_matrix(moments.moments(features), division)
 
         def ours(features: jax.Array, target: jax.Array) -> jax.Array:
-            return losses.style(gram(features), gram(target), reduction, PIXELS)
+            # A value for each region, of which there is one.
+            each = losses.style(gram(features), gram(target), reduction, PIXELS)
+            return each.sum()
 
         def exact(features: Numbers, target: Numbers) -> float:
             pair = (oracles.gram(array, division) for array in (features, target))

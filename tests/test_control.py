@@ -317,12 +317,14 @@ def test_another_balance_of_styles_compiles_nothing(network, pictures):
     content, *styles = pictures
     given = Pictures(content, tuple(styles))
     compiled = jax.jit(objective.terms, static_argnums=0)
-    found = []
+    found, sizes = [], []
     for each in ("1/0", "0.5/2", "1"):
         config = change(objective={"style_layers": layered([each] * 3)})
         how, problem = prepare.problem(given, network, config)
         found.append(float(compiled(how, problem, jnp.asarray(content)).total))
-    assert compiled._cache_size() == 1
+        sizes.append(compiled._cache_size())
+    # JAX shares the cache of one function among all who compile it.
+    assert len(set(sizes)) == 1
     assert len(set(found)) == 3
 
 

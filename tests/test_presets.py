@@ -407,7 +407,9 @@ def test_updates_are_the_recorded_ones(name, example):
     for rows in chosen_runs(RECORDS[name]):
         arguments, last = rows[0]["arguments"], max(row["steps"] for row in rows)
         settings, given, weights = example(
-            name, arguments, *moves(name, arguments), f"--steps={last}"
+            *(name, arguments, *moves(name, arguments), f"--steps={last}"),
+            # Another order of sums is another way for rounding to grow.
+            "--convolution=direct",
         )
         start = image_of(rows[0]["initial_image"], given)
         here = functools.partial(given.final._replace, initial=start)
