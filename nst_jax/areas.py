@@ -24,7 +24,7 @@ Open = Callable[[str, str], images.Picture]
 
 # In a mask less than this is black, and as much more white: JPEG files ripple.
 _NOISE = np.float32(16 / 255)
-# A mask may be a little tinted, and have specks of colour.
+# A mask may be a little tinted, and this share of what is not black be coloured.
 _COLOUR, _COLOURED = np.float32(48 / 255), 0.02
 
 
@@ -154,14 +154,18 @@ def _weights(role: str, path: str, content: Shape, opened: Open) -> Weights | No
 
 
 def _check_grey(role: str, path: str, picture: images.Picture) -> None:
-    """Refuses a photo, or a mask painted in red, which would count by a third."""
-    spread = np.ptp(picture.pixels, axis=-1)
-    spread = spread if picture.alpha is None else spread * picture.alpha
-    coloured = (spread > _COLOUR).mean()
-    if coloured > _COLOURED:
+    """Refuses a photo, or a mask painted in red, which would count by a third.
+
+    However small what is painted is: the black around it does not count.
+    """
+    alpha = 1 if picture.alpha is None else picture.alpha
+    coloured = np.ptp(picture.pixels, axis=-1) * alpha > _COLOUR
+    painted = picture.pixels.max(axis=-1) * alpha > _NOISE
+    share = coloured.sum() / max(painted.sum(), 1)
+    if share > _COLOURED:
         raise RequestError(
-            f"--{role} must be white, black and greys, and {coloured:.0%} of {path!r} "
-            "has colours; paint white what it is for, black the rest"
+            f"--{role} must be white, black and greys, and {share:.0%} of what is not "
+            f"black in {path!r} has colours; paint white what it is for, black the rest"
         )
 
 

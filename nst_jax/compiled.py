@@ -4,31 +4,46 @@ JAX does the keeping; here is only where, how much, and that it stays quiet. The
 own settings of JAX win; `JAX_ENABLE_COMPILATION_CACHE=0` turns it off.
 """
 
+import contextlib
 import hashlib
 import os
 import platform
+import time
 from pathlib import Path
 
 from nst_jax import disk
 
 _LIMIT = 2**30  # bytes; the programs that were not used for longest go first
+_WRITTEN_WITHIN = 600.0  # seconds
 
 
 def keep() -> None:
     """Has JAX keep what it compiles. Before JAX is imported."""
-    folder = os.environ.get("JAX_COMPILATION_CACHE_DIR") or _folder()
-    if not folder:
+    # jax 0.10 prints pages about the processor for each program it reads
+    # (jax-ml/jax#38445); what goes wrong is raised, not printed.
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "JAX_COMPILATION_CACHE_DIR" in os.environ:
+        return  # A limit of ours would delete what others keep there.
+    folder = _folder()
+    if folder is None:
         return
-    wanted = {
-        "JAX_COMPILATION_CACHE_DIR": str(folder),
-        "JAX_COMPILATION_CACHE_MAX_SIZE": str(_LIMIT),
-        "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0.2",
-        # jax 0.10 prints pages about the processor for each program it reads
-        # (jax-ml/jax#38445); what goes wrong is raised, not printed.
-        "TF_CPP_MIN_LOG_LEVEL": "3",
-    }
-    for name, value in wanted.items():
-        os.environ.setdefault(name, value)
+    _remove_halves(folder)
+    os.environ["JAX_COMPILATION_CACHE_DIR"] = str(folder)
+    os.environ.setdefault("JAX_COMPILATION_CACHE_MAX_SIZE", str(_LIMIT))
+    os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0.2")
+
+
+def _remove_halves(folder: Path) -> None:
+    """Deletes programs whose writing was cut off: JAX would stumble over them.
+
+    Each has a file beside it with the time of its last use, written after it.
+    """
+    for path in folder.glob("*-cache"):
+        beside = path.with_name(path.name.removesuffix("-cache") + "-atime")
+        with contextlib.suppress(OSError):  # another run may delete it too
+            is_old = time.time() - path.stat().st_mtime > _WRITTEN_WITHIN
+            if is_old and not beside.exists():
+                path.unlink()
 
 
 def _folder() -> Path | None:

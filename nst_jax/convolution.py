@@ -101,7 +101,7 @@ def _correlate(
     features: Features, kernel: Kernel, border: int, precision: Precision
 ) -> Float[Array, "_ _ d"]:
     if kernel.ndim == 3:
-        return winograd.correlate(features, kernel, border)
+        return winograd.correlate(features, kernel, border, _xla_precision(precision))
     factors = jnp.bfloat16 if precision == "mixed" else features.dtype
     product = lax.conv_general_dilated(
         features[None].astype(factors),
@@ -145,7 +145,10 @@ def _correlate_backward(
     if isinstance(cotangent, jax.custom_derivatives.SymbolicZero):
         cotangent = jnp.zeros(cotangent.shape, cotangent.dtype)
     if kernel.ndim == 3:
-        return winograd.correlate(cotangent, kernel, 2 - border, turned=True), None
+        found = winograd.correlate(
+            cotangent, kernel, 2 - border, _xla_precision(precision), turned=True
+        )
+        return found, None
     turned = jnp.flip(kernel, (0, 1)).swapaxes(2, 3)
     return _correlate(cotangent, turned, 2 - border, precision), None
 

@@ -10,18 +10,18 @@ from pathlib import Path
 from nst_jax import layers, scales
 from nst_jax.config import Config
 from nst_jax.images import encode, sampling
+from nst_jax.inputs import Shapes
 
-Shape = tuple[int, int]
 Acts = Callable[[Config], bool]
 
 
-def told(config: Config, typed: frozenset[str], shapes: Sequence[Shape]) -> list[str]:
+def told(config: Config, typed: frozenset[str], shapes: Shapes) -> list[str]:
     """A line for each setting that does nothing, in the order of their names.
 
     Args:
         config: all settings.
         typed: the names of those on the command line.
-        shapes: those of the result, from coarse to fine.
+        shapes: those of the result, from coarse to fine, and which sizes are none.
     """
     found = [
         f"--{name} has no effect here: it needs {needs}"
@@ -48,24 +48,27 @@ def _by_scale(config: Config, typed: frozenset[str], count: int) -> Iterator[str
         yield f"--save_every={every} keeps no picture of {last} steps: give fewer"
 
 
-def _unused_scales(config: Config, shapes: Sequence[Shape]) -> Iterator[str]:
+def _unused_scales(config: Config, shapes: Shapes) -> Iterator[str]:
     """Which of the sizes that --scales asks for are none of the run's."""
     text, settings = config.solve.scales, config.inputs
     rule = settings.size_rule if settings.size else "long"
-    whole, used = sampling.measured(shapes[-1], rule), len(shapes) - 1
-    if text in ("2", "sqrt2") and not used:
+    whole = round(sampling.measured(shapes[-1], rule))
+    if text in ("2", "sqrt2") and len(shapes) == 1:
         yield f"--scales={text} has no effect here: it needs a larger --size"
     listed = scales.parse(text)
-    below = [size for size in listed if size < whole]
-    small = below[: len(below) - used]
-    if small:
+    if listed and shapes.small:
         yield (
-            f"--scales leaves out {_and(small)}: the layers need "
+            f"--scales leaves out {_and(shapes.small)}: the layers need "
             f"{config.least_content()} px on each side"
+        )
+    if listed and shapes.same:
+        yield (
+            f"--scales leaves out {_and(shapes.same)}: rounded, that is the size of "
+            "the result"
         )
     large = [size for size in listed if size > whole]
     if large:
-        yield f"--scales leaves out {_and(large)}: the result has {whole:.0f} px"
+        yield f"--scales leaves out {_and(large)}: the result has {whole} px"
 
 
 def _and(sizes: Sequence[int]) -> str:

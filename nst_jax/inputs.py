@@ -5,6 +5,7 @@ transparent is laid on white before the network sees it, whatever it is for.
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,6 +31,29 @@ class Originals(NamedTuple):
     styles: tuple[Resized, ...]
     initial: Resized | None
     areas: Areas
+
+
+class Shapes(tuple[Shape, ...]):
+    """The content's shape at each scale, from coarse to fine.
+
+    A tuple, which also knows the sizes below the result's that are none of the scales:
+    `small` leave the network nothing to look at, and `same` are, once rounded, the
+    result's own.
+    """
+
+    small: tuple[int, ...]
+    same: tuple[int, ...]
+
+    def __new__(
+        cls,
+        shapes: Iterable[Shape],
+        small: Iterable[int] = (),
+        same: Iterable[int] = (),
+    ) -> "Shapes":
+        """The tuple of these shapes, and the sizes that are left out."""
+        made = super().__new__(cls, shapes)
+        made.small, made.same = tuple(small), tuple(same)
+        return made
 
 
 class Inputs(NamedTuple):
@@ -118,7 +142,7 @@ def at(inputs: Inputs, shape: Shape, config: Config) -> Pictures:
     return _at(inputs.originals, inputs.shape, shape, config)
 
 
-def shapes(inputs: Inputs, config: Config) -> tuple[Shape, ...]:
+def shapes(inputs: Inputs, config: Config) -> Shapes:
     """The content's shape at each scale, from coarse to fine.
 
     Listed sizes are measured as --size is; those that leave the network nothing to
@@ -128,19 +152,20 @@ def shapes(inputs: Inputs, config: Config) -> tuple[Shape, ...]:
     rule = rules.rule if rules.size else "long"
     whole = sampling.measured(inputs.shape, rule if scales.parse(text) else "long")
     part = sampling.measured(inputs.shape, rule) / whole
-    exact = [
-        images.working_size(
-            inputs.originals.content.shape[:2],
-            max(1, round(size * part)),
-            rule,
-            least=0,
-            rounding=rules.rounding,
+
+    def made(size: int) -> Shape:
+        shape = inputs.originals.content.shape[:2]
+        wanted = max(1, round(size * part))
+        exact = images.working_size(
+            shape, wanted, rule, least=0, rounding=rules.rounding
         )
-        for size in scales.sizes(round(whole), text)[:-1]
-    ]
-    made = [sampling.in_multiples(shape, rules.multiples) for shape in exact]
-    used = [shape for shape in made if min(shape) >= config.least_content()]
-    return (*(shape for shape in used if shape != inputs.shape), inputs.shape)
+        return sampling.in_multiples(exact, rules.multiples)
+
+    each = {size: made(size) for size in scales.sizes(round(whole), text)[:-1]}
+    small = [size for size in each if min(each[size]) < config.least_content()]
+    same = [size for size in each if each[size] == inputs.shape]
+    used = [each[size] for size in each if size not in (*small, *same)]
+    return Shapes((*used, inputs.shape), small, same)
 
 
 def _at(originals: Originals, final: Shape, shape: Shape, config: Config) -> Pictures:

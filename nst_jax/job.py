@@ -128,6 +128,7 @@ def resolve(config: Config, device: jax.Device) -> Config:
         network=dataclasses.replace(
             network,
             precision=devices.precision(network.precision, device),
+            convolution=devices.convolution(network.convolution, device),
             weights=pretrained.stands_for(network.network, network.weights),
         ),
         optimizer=dataclasses.replace(

@@ -1,6 +1,7 @@
 """From pictures to a problem: formulas, targets, and maps of where each term looks."""
 
 import itertools
+import math
 
 import jax
 import jax.numpy as jnp
@@ -26,7 +27,7 @@ _style_statistics = jax.jit(
     targets.style_statistics,
     static_argnames=("names", "forward", "division", "statistics"),
 )
-_spread = jax.jit(vgg.spread, static_argnames=("names", "forward", "pixels"))
+_spread = jax.jit(vgg.spread, static_argnames=("names", "precision"))
 _style_targets = jax.jit(
     targets.style_targets, static_argnames=("statistics", "root_steps")
 )
@@ -71,7 +72,11 @@ def problem(
     _check(pictures, how)
     config.objective.check_styles(len(pictures.styles))
     content = jnp.asarray(pictures.content)
-    given = constants(weights, config.network)
+    params, preprocessing = constants(weights, config.network)
+    if how.forward.precision == "mixed":
+        # Spread factors of 8 bits are other numbers: they are to be compared alike.
+        params = _fast(params, how, math.prod(pictures.content.shape[:2]))
+    given = params, preprocessing
     kept = _content_targets(*given, content, how.content_layers, how.forward)
     kept |= objective.edges(how, content)
     # Only the result tiles: round a style's borders lies no more of it.
@@ -260,10 +265,16 @@ def ready(
     Its kernels are spread where that is faster. What runs once is better left with
     the kernels as they are: it compiles faster.
     """
+    return problem._replace(params=_fast(problem.params, how, pixels))
+
+
+def _fast(params: Params, how: objective.Recipe, pixels: int) -> Params:
     names = (*how.content_layers, *how.style_layers)
     if how.forward.products == "direct" or not names or pixels < _WORTHWHILE:
-        return problem
-    return problem._replace(params=_spread(problem.params, names, how.forward, pixels))
+        return params
+    which = vgg.worth_spreading(names, how.forward.network, pixels)
+    slow = {name: params[name] for name in which}
+    return params | _spread(slow, which, how.forward.precision)
 
 
 def _check(pictures: Pictures, how: objective.Recipe) -> None:

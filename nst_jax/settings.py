@@ -84,22 +84,26 @@ def _check_value(field: dataclasses.Field[Any], kind: Any, value: Any) -> None:
         )
 
 
-def entry(text: str) -> tuple[str, float]:
+def entry(text: str, flag: str = "an entry") -> tuple[str, float]:
     """A name and its weight, from `NAME` (weight 1) or `NAME:WEIGHT`.
+
+    Args:
+        text: the entry.
+        flag: what messages say it is of, such as `--style_layers`.
 
     >>> entry("relu4_2:0.5")
     ('relu4_2', 0.5)
     """
-    name, weights = entry_each(text)
+    name, weights = entry_each(text, flag)
     if len(weights) != 1:
         raise RequestError(
-            f"an entry is written NAME or NAME:WEIGHT with one weight, got {text!r} "
+            f"{flag} is written NAME or NAME:WEIGHT with one weight, got {text!r} "
             f"with {len(weights)}"
         )
     return name, weights[0]
 
 
-def entry_each(text: str) -> tuple[str, tuple[float, ...]]:
+def entry_each(text: str, flag: str = "an entry") -> tuple[str, tuple[float, ...]]:
     """A name and its weights, of which there may be several with slashes between.
 
     >>> entry_each("relu4_2:0.5/2")
@@ -112,7 +116,7 @@ def entry_each(text: str) -> tuple[str, tuple[float, ...]]:
         weights = (math.nan,)
     if not (name and all(0 <= weight < _LARGEST for weight in weights)):
         raise RequestError(
-            f"an entry is written NAME or NAME:WEIGHT with a weight of at least 0, got "
+            f"{flag} is written NAME or NAME:WEIGHT with a weight of at least 0, got "
             f"{text!r}"
         )
     return name, weights

@@ -151,7 +151,8 @@ def steps(
             state = loop.init(enlarged, carried, first)
         moves = optimizers.at_rate(state.opt_state, config.optimizer)
         state = state._replace(opt_state=moves)
-        ready = prepare.ready(problem, how, math.prod(shape))
+        pixels = math.prod(shape)
+        ready = prepare.ready(problem, how, pixels) if last > first else None
         for progress in solve.run(
             loop, problem, state, ready, steps=last, log_every=log_every, pace=pace
         ):

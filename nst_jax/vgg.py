@@ -85,24 +85,34 @@ class Convolution(nn.Module):
         )
 
 
-def spread(
-    params: Params, names: tuple[str, ...], forward: Forward, pixels: int
-) -> Params:
-    """The numbers behind `names`, with kernels spread where Winograd's products pay.
+def worth_spreading(
+    names: tuple[str, ...], network: Network, pixels: int
+) -> tuple[str, ...]:
+    """The convolutions behind `names` for which Winograd's products pay.
 
-    `pixels` is how many an image has. `features` takes kernels of both kinds.
+    `pixels` is how many the image has.
     """
-    factors = jnp.bfloat16 if forward.precision == "mixed" else jnp.float32
-    found = {}
-    for layer in layers.up_to(names, forward.network):
-        if layer.kind != "conv":
-            continue
-        kernel, bias = params[layer.name]["kernel"], params[layer.name]["bias"]
-        if winograd.pays(pixels // layer.stride**2, layer.inputs):
-            spread = winograd.spread(kernel).astype(factors)
-            found[layer.name] = {"spread": spread, "bias": bias}
-        else:
-            found[layer.name] = {"kernel": kernel, "bias": bias}
+    return tuple(
+        layer.name
+        for layer in layers.up_to(names, network)
+        if layer.kind == "conv"
+        and winograd.pays(pixels // layer.stride**2, layer.inputs)
+    )
+
+
+def spread(
+    params: Params, names: tuple[str, ...], precision: convolution.Precision
+) -> Params:
+    """The same numbers, with the kernels of `names` spread for Winograd's products.
+
+    `features` takes kernels of both kinds.
+    """
+    factors = jnp.bfloat16 if precision == "mixed" else jnp.float32
+    found = dict(params)
+    for name in names:
+        if "kernel" in params[name]:
+            kernel = winograd.spread(params[name]["kernel"]).astype(factors)
+            found[name] = {"spread": kernel, "bias": params[name]["bias"]}
     return found
 
 

@@ -87,6 +87,7 @@ def correlate(
     features: Features,
     kernel: Float[Array, "36 _c _d"],
     border: int,
+    precision: lax.Precision = lax.Precision.HIGHEST,
     *,
     turned: bool = False,
 ) -> Float[Array, "_ _ d"]:
@@ -98,8 +99,7 @@ def correlate(
     height, width, _ = features.shape
     rows, columns = height + 2 * border - 2, width + 2 * border - 2
     down, across = -(-rows // TILE), -(-columns // TILE)
-    strips = min(down, max(1, round(down * across / _TOGETHER)))
-    each = -(-down // strips)
+    strips, each = _shared_out(down, across)
     beyond = (
         TILE * strips * each + 2 - border - height,
         TILE * across + 2 - border - width,
@@ -108,13 +108,22 @@ def correlate(
 
     def strip(index: Any) -> Array:
         seen = lax.dynamic_slice_in_dim(padded, TILE * each * index, TILE * each + 2)
-        return _strip(seen, kernel, turned)
+        return _strip(seen, kernel, precision, turned)
 
     done = strip(0) if strips == 1 else lax.map(strip, jnp.arange(strips))
     return done.reshape(TILE * strips * each, TILE * across, -1)[:rows, :columns]
 
 
-def _strip(seen: Array, kernel: Spread, turned: bool) -> Array:
+def _shared_out(down: int, across: int) -> tuple[int, int]:
+    """How many strips, and of how many rows of tiles each; the last may go beyond."""
+    most = max(1, min(down, round(_TOGETHER / across)))
+    strips = -(-down // most)
+    return strips, -(-down // strips)
+
+
+def _strip(
+    seen: Array, kernel: Spread, precision: lax.Precision, turned: bool
+) -> Array:
     """The tiles of a strip, as `4 rows, 4 columns, d`, from all that they look at."""
     way = -1 if turned else 1
     window, tile = _T.window[:, ::way], _T.tile[::way]
@@ -126,7 +135,7 @@ def _strip(seen: Array, kernel: Spread, turned: bool) -> Array:
         points.reshape(WINDOW * WINDOW, down * across, -1).astype(kernel.dtype),
         kernel,
         (((2,), (2 if turned else 1,)), ((0,), (0,))),
-        precision=lax.Precision.HIGHEST,
+        precision=precision,
         preferred_element_type=jnp.float32,
     ).reshape(WINDOW, WINDOW, down, across, -1)
     values = lax.optimization_barrier(_along(tile, list(products), 1))

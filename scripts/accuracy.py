@@ -108,7 +108,8 @@ def _features(
     params = weights.params
     if how.products == "winograd":
         # As for a picture so large that every layer takes it.
-        params = vgg.spread(params, names, how, 2**20)
+        which = vgg.worth_spreading(names, how.network, 2**20)
+        params = vgg.spread(params, which, how.precision)
     run = jax.jit(vgg.features, static_argnums=(3, 4))
     found = run(params, weights.preprocessing, image, names, how)
     return typing.cast(dict[str, jax.Array], found)

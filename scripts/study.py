@@ -90,6 +90,12 @@ def _with_base(argv: Sequence[str]) -> list[str]:
     return [*base, "--size=256", *argv]
 
 
+def _base() -> Config:
+    """The settings of a study that nobody has changed."""
+    program = flags.Program({}, _help)
+    return flags.parse(_with_base([]), read_settings=str, program=program).config
+
+
 def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
     import jax
     from studying import cells, sheet, work
@@ -99,11 +105,13 @@ def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
     quality.check()
     own = cast(StudyConfig, request.own)
     device = devices.pick(request.config.output.device)
-    config = grids.settings(request.config, _FIXED)
-    config = job.resolve(config, device)
+    config, base = (
+        job.resolve(grids.settings(each, _FIXED), device)
+        for each in (request.config, _base())
+    )
     quiet = config.output.quiet
     identity = folders.identity(config, given)
-    folders.check(folder, identity)
+    folders.check(folder, identity, folders.identity(base, given))
     found = grids.grids(config, own, request.given)
     with jax.default_device(device), progress.interruptible() as stopped:
         work.weights(config.network, config.inputs.seed)

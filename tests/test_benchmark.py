@@ -25,6 +25,7 @@ from nst_jax.benchmark import (
     flops,
     machine,
     pace,
+    phases,
     program,
     runner,
     sensors,
@@ -44,6 +45,8 @@ SMALL = (
     *("--content_layers=relu2_1", "--style_layers=relu1_1,relu2_1"),
 )
 V1 = "nst-256-adam-200/v1"
+# For requests that are refused.
+OVER, OWN = "--overwrite", ("--content=text.json", "--style=text.json")
 
 
 def request(*arguments):
@@ -85,12 +88,13 @@ def cell(name=V1, precision="float32", seconds=(1.0, 1.0), **more):
         "peak_bytes": {"host": 2**20},
         "phases_s": dict.fromkeys(
             (
-                *("import", "device", "weights", "pictures", "targets", "trace"),
-                *("compile", "first step", "warm-up"),
+                *("import", "device", "weights", "pictures", "targets", "kernels"),
+                *("trace", "compile", "first step", "warm-up"),
             ),
             0.5,
         ),
         "device": "CPU (2 cores)",
+        "products": "direct",
         "weights": "vgg19-caffe",
         "weights_sha256": workloads.VGG19,
         "sensors": {"driver": machine.NOT_READABLE},
@@ -124,13 +128,20 @@ def test_help_names_every_flag_and_workload(capsys):
         (("--workload=all", "--style=a.jpg"), "has pictures of its own"),
         (("--content=a.jpg",), "both --content=PHOTO and --style=PAINTING"),
         (("--preset=coursera",), "needs pictures"),
-        (("--precisions=float64",), "must be some of float32, tf32, mixed"),
+        (("--precisions=float64",), "--precisions must be some of float32, tf32"),
         (("--content=no.jpg", "--style=no.jpg"), "does not exist"),
         (("--json=no/x.json",), "does not exist"),
         (("--json=old.json",), "exists already"),
-        (("--json=x.json", "--csv=x.json"), "give two names"),
+        (("--json=x.json", "--csv=./x.json"), "over the file of --json"),
+        (("--json=x", "--profile=./x"), "over the folder of --profile"),
+        (("--compare=mine.json", "--json=./mine.json", OVER), "file of --compare"),
+        ((*OWN, "--csv=./text.json", OVER), "over the file of --content"),
+        ((*OWN, "--json=link.json", OVER), "over the file of --content"),
+        (("--flagfile=own.flags", "--json=own.flags", OVER), "settings come from"),
+        (("--profile=traces", "--compare=no.json"), "cannot read"),
+        (("--profile=old.json/in",), "is no folder"),
         (("--compare=no.json",), "cannot read"),
-        (("--compare=old.json",), "method 0, this is method 1"),
+        (("--compare=old.json",), f"method 0, this is method {earlier.METHOD}"),
         (("--compare=text.json",), "it is not JSON"),
         (("--compare=other.json",), "holds no results"),
         (("--compare=else.json",), "it has one/v1"),
@@ -148,6 +159,9 @@ def test_wrong_requests_are_answered_in_one_line(folder, capsys, arguments, word
     for name, content in files.items():
         Path(f"{name}.json").write_text(json.dumps(content))
     Path("text.json").write_text("{")
+    Path("link.json").symlink_to("text.json")
+    Path("mine.json").write_text(json.dumps({**good, "cells": [cell()]}))
+    Path("own.flags").write_text(f"--workload={V1}\n")
     assert words in refused(capsys, *arguments)
 
 
@@ -159,6 +173,12 @@ def test_wrong_requests_load_no_jax(folder):
         "assert 'jaxlib' not in sys.modules, 'JAX is loaded'"
     )
     subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+
+
+def test_a_dry_run_leaves_no_folder(folder):
+    arguments = (f"--workload={V1}", "--profile=a/traces", "--dry_run")
+    assert program.main(arguments) == 0
+    assert os.listdir() == []
 
 
 def test_workloads_are_frozen_as_they_were():
@@ -428,6 +448,10 @@ def test_a_gpu_is_asked_by_its_own_program(tmp_path, monkeypatch):
     assert set(sensors.gpu(None).values()) == {machine.NOT_READABLE}
 
 
+def test_figures_of_the_machine_and_of_the_device_have_names_of_their_own():
+    assert not sensors.gpu(None).keys() & machine.facts().keys()
+
+
 def test_energy_is_told_only_where_it_is_known():
     assert sensors.meter("tpu", 0)() is None
     assert sensors.used(1.0, 3.5) == 2.5
@@ -509,12 +533,18 @@ def test_conditions_are_told_once():
 def test_comparison_says_what_was_different():
     old = {"cells": [cell(seconds=(1.0, 1.0, 1.0)), cell("gone")]}
     new = [
-        cell(seconds=(0.5, 0.5), device="other", machine={"commit": "c"}),
+        cell(
+            seconds=(0.5, 0.5),
+            device="other",
+            products="winograd",
+            machine={"commit": "c"},
+        ),
         cell(precision="mixed"),
     ]
     said = earlier.text(old, new, "old.json")
     assert "2.000" in said
     assert f"{V1} float32: another device" in said
+    assert f"{V1} float32: another products" in said
     assert f"{V1} float32: another commit" in said
     assert f"{V1} mixed: not in old.json" in said
 
@@ -556,11 +586,57 @@ def test_a_cell_that_fails_is_reported_and_the_others_go_on(folder, monkeypatch)
     assert len(list(csv.DictReader(Path("a.csv").read_text().splitlines()))) == 2
 
 
+class Recorder:
+    """A loop that keeps the problem that it is compiled for."""
+
+    problem = None
+
+    def init(self, image):
+        start = optimizers.make(OptimizerConfig(optimizer="adam")).init(image)
+        return solve.State(image, start, jnp.int32(0), image)
+
+    @property
+    def chunk(self):
+        return self
+
+    def lower(self, problem, state, last):
+        self.problem = problem
+        return self
+
+    def compile(self):
+        return self
+
+    def as_text(self):
+        return ""
+
+
+def test_what_is_timed_and_counted_is_what_a_run_computes(tmp_path):
+    """Where a run spreads its kernels for Winograd's products, so is it here."""
+    workloads.lay_out(tmp_path)
+    arguments = (*SMALL, "--size=128", "--convolution=winograd")
+    arguments += ("--content_layers=relu1_2", "--style_layers=relu1_2")
+    (job,) = asked.jobs(request(f"--workload={V1}", *arguments), tmp_path)
+    times = {}
+    made = phases.make(job.config, times)
+    made = made._replace(solver=Recorder())
+    ready = phases._compile(made, times)
+    for problem in (made.solver.problem, ready.loop.problem):
+        assert "spread" in problem.params["conv1_2"]
+    # The terms are computed once, directly.
+    assert "kernel" in made.problem.params["conv1_2"]
+    assert "kernels" in times
+    direct = flops.algorithmic((128, 128), ("relu1_2",), ("relu1_2",), "vgg19", "floor")
+    found = phases._executed(ready, direct)
+    assert 0.2 < found["flops_executed"] / direct < 0.6
+    assert phases.facts(made, jax.devices()[0])["products"] == "winograd"
+
+
 # The whole, in processes
 
 
 def test_a_measurement_from_start_to_end(folder, capsys):
     arguments = [f"--workload={V1}", *SMALL, "--quick", "--quiet", "--json=a.json"]
+    arguments += ["--profile=traces"]
     assert program.main(arguments) == 0
     said = capsys.readouterr().out
     assert f"{V1} with content_layers=relu2_1 size=32 style_layers=" in said
@@ -572,7 +648,8 @@ def test_a_measurement_from_start_to_end(folder, capsys):
     assert len(one["step_s"]) >= 5
     assert 0.2 < one["flops_executed"] / one["flops_algorithmic"] < 1.1
     assert one["peak_bytes"]["host"] > 2**27
-    assert {"import", "trace", "compile", "first step"} <= one["phases_s"].keys()
+    assert {"kernels", "trace", "compile", "first step"} <= one["phases_s"].keys()
+    assert list(Path("traces", "01").rglob("*.pb"))
     assert one["machine"]["versions"].startswith("jax ")
     assert found["ceilings"]["float32"]["flops"] > 1e9
     refused(capsys, *arguments)

@@ -1,16 +1,24 @@
 """Ours against PyTorch's: whether they do the same, and how the ratio is made."""
 
+import dataclasses
 import importlib.util
+import json
 import math
+import pathlib
 import sys
+import types
 
+import numpy as np
 import pytest
 
+import nst_jax
 from nst_jax import flags
-from nst_jax.benchmark import asked, peer, runner, workloads
+from nst_jax.benchmark import asked, pack, peer, runner, workloads
 from nst_jax.benchmark.asked import BenchmarkConfig
 from nst_jax.benchmark.cell import Spec
+from nst_jax.config import ObjectiveConfig
 from nst_jax.errors import RequestError
+from nst_jax.settings import setting
 
 has_torch = pytest.mark.skipif(
     importlib.util.find_spec("torch") is None,
@@ -58,6 +66,66 @@ def test_what_the_peer_does_not_know_is_said(tmp_path):
     lbfgs = job(tmp_path, workload="nst-512-lbfgs-200/v1")
     spec = Spec("pack", lbfgs.arguments, folder=str(tmp_path))
     assert "optimizer of this job" in runner.run(spec, tmp_path)["refused"]
+
+
+@pytest.mark.parametrize(
+    ("flag", "name"),
+    [
+        ("--basis=waves", "basis"),
+        ("--warmup_steps=3", "warmup_steps"),
+        ("--region_weights=2", "region_weights"),
+        ("--balance=range", "balance"),
+        ("--style_reduction=sum", "style_reduction"),
+    ],
+)
+def test_settings_that_the_peer_has_not_are_named(tmp_path, flag, name):
+    with pytest.raises(RequestError, match=f"only; {name} of this job"):
+        pack.check(job(tmp_path, flag).config)
+
+
+def test_a_setting_that_comes_later_is_not_taken_for_known(tmp_path):
+    @dataclasses.dataclass(frozen=True, kw_only=True)
+    class Later(ObjectiveConfig):
+        novelty: float = setting(0.0, "What nobody has thought of.")
+
+    given = job(tmp_path, "--history=3", "--color=luminance", "--tv_weight=2").config
+    goal = given.objective
+    values = {f.name: getattr(goal, f.name) for f in dataclasses.fields(goal)}
+    pack.check(dataclasses.replace(given, objective=Later(**values)))
+    later = Later(**values, novelty=1.0)
+    with pytest.raises(RequestError, match="only; novelty of this job"):
+        pack.check(dataclasses.replace(given, objective=later))
+
+
+@pytest.mark.parametrize(
+    ("kind", "precision", "is_rough"),
+    [("terms", "tf32", False), ("choose", "tf32", True), ("choose", "mixed", False)],
+)
+def test_terms_are_compared_in_float32_however_it_is_timed(
+    tmp_path, monkeypatch, kind, precision, is_rough
+):
+    """With a torch of switches alone, as not everybody has it."""
+    torch = types.ModuleType("torch")
+    cudnn, cuda = types.SimpleNamespace(), types.SimpleNamespace()
+    cuda.matmul = types.SimpleNamespace()
+    torch.backends = types.SimpleNamespace(cudnn=cudnn, cuda=cuda)
+    inner = types.ModuleType("torch.nn")
+    inner.functional = types.ModuleType("torch.nn.functional")
+    for each in (torch, inner, inner.functional):
+        monkeypatch.setitem(sys.modules, each.__name__, each)
+    script = pathlib.Path(nst_jax.__file__).parents[1] / "benchmarks"
+    found = importlib.util.spec_from_file_location(
+        "torch_reference", script / "torch_reference.py"
+    )
+    module = importlib.util.module_from_spec(found)
+    found.loader.exec_module(module)
+    monkeypatch.setattr(module, kind, lambda *given: {"is_rough": cudnn.allow_tf32})
+    np.savez(tmp_path / "job.npz", image=np.zeros(3))
+    asked, answer = tmp_path / "asked", tmp_path / "answer"
+    question = {"arrays": str(tmp_path / "job.npz"), "kind": kind}
+    asked.write_text(json.dumps({**question, "precision": precision}))
+    module.main(str(asked), str(answer))
+    assert json.loads(answer.read_text()) == {"is_rough": is_rough}
 
 
 def test_a_job_of_another_kind_is_not_timed(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -10,53 +11,58 @@ import pytest
 from nst_jax import compiled
 
 _NAME = "JAX_COMPILATION_CACHE_DIR"
-_OTHERS = ("JAX_COMPILATION_CACHE_MAX_SIZE", "TF_CPP_MIN_LOG_LEVEL")
-# Compiles something that takes longer than what is too quick to be kept.
+_OTHERS = (
+    *("JAX_COMPILATION_CACHE_MAX_SIZE", "TF_CPP_MIN_LOG_LEVEL"),
+    "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS",
+)
+# Compiles something that takes longer than what is too quick to be kept, and tells how
+# often JAX found what it would else compile.
 _WORK = """
 from nst_jax import start
 start.prepare_jax("cpu")
 import jax, jax.numpy as jnp
+found = []
+jax.monitoring.register_event_listener(lambda name, **_: found.append(name))
 def work(x):
     for n in range(60):
         x = jnp.linalg.eigh(x + n)[1] if n < 3 else jnp.sin(x @ x + n)
     return x
 jax.block_until_ready(jax.jit(work)(jnp.eye(8)))
+print(sum(name.endswith("/cache_hits") for name in found))
 """
 
 
 @pytest.fixture
 def unset(monkeypatch):
-    for name in (_NAME, *_OTHERS, "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"):
+    for name in (_NAME, *_OTHERS):
         # Set first, so that what `keep` sets is taken away again.
         monkeypatch.setenv(name, "")
         monkeypatch.delenv(name)
     return monkeypatch
 
 
-def run(folder, **more):
-    # JAX has set this one for itself, here.
-    plain = {k: v for k, v in os.environ.items() if k != "TF_CPP_MIN_LOG_LEVEL"}
+def hits(unset, folder, **more):
+    """How many programs the cache had; nothing may be said."""
+    unset.setenv("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
     done = subprocess.run(
         [sys.executable, "-c", _WORK],
-        env={**plain, _NAME: str(folder), **more},
+        env={**os.environ, _NAME: str(folder), **more},
         capture_output=True,
         text=True,
         check=True,
     )
     assert not done.stderr
-    return {path.name for path in Path(folder).glob("*")}
+    return int(done.stdout)
 
 
-def test_programs_are_kept_and_found_again_in_silence(tmp_path):
-    kept = run(tmp_path / "kept")
-    assert kept
-    # Nothing is compiled anew the second time, and nothing is said.
-    assert run(tmp_path / "kept") == kept
+def test_programs_are_kept_and_found_again_in_silence(unset, tmp_path):
+    assert hits(unset, tmp_path / "kept") == 0
+    assert hits(unset, tmp_path / "kept") > 0
 
 
-def test_it_can_be_turned_off(tmp_path):
-    (tmp_path / "kept").mkdir()
-    assert not run(tmp_path / "kept", JAX_ENABLE_COMPILATION_CACHE="0")
+def test_it_can_be_turned_off(unset, tmp_path):
+    assert hits(unset, tmp_path / "kept") == 0
+    assert hits(unset, tmp_path / "kept", JAX_ENABLE_COMPILATION_CACHE="0") == 0
 
 
 def test_the_folder_is_the_users_and_the_processors(unset, tmp_path):
@@ -71,12 +77,26 @@ def test_the_folder_is_the_users_and_the_processors(unset, tmp_path):
     assert compiled._processor() != before
 
 
-def test_the_users_own_settings_win(unset, tmp_path):
+def test_in_a_folder_of_the_users_nothing_is_limited(unset, tmp_path):
     unset.setenv(_NAME, str(tmp_path))
-    unset.setenv("JAX_COMPILATION_CACHE_MAX_SIZE", "5")
     compiled.keep()
     assert os.environ[_NAME] == str(tmp_path)
-    assert os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"] == "5"
+    assert "JAX_COMPILATION_CACHE_MAX_SIZE" not in os.environ
+
+
+def test_programs_that_were_cut_off_are_removed(unset, tmp_path):
+    unset.setattr("platformdirs.user_cache_dir", lambda *_, **__: str(tmp_path))
+    compiled.keep()
+    folder = Path(os.environ[_NAME])
+    for name in ("whole-cache", "whole-atime", "half-cache", "new-cache"):
+        (folder / name).touch()
+    hour_ago = time.time() - 3600
+    for name in ("whole-cache", "half-cache"):
+        os.utime(folder / name, (hour_ago, hour_ago))
+    unset.delenv(_NAME)
+    compiled.keep()
+    left = {path.name for path in folder.iterdir()}
+    assert left == {"whole-cache", "whole-atime", "new-cache"}
 
 
 def test_a_folder_that_cannot_be_made_keeps_nothing(unset, tmp_path):

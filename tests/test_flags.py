@@ -22,7 +22,7 @@ from nst_jax.config import (
     SolveConfig,
 )
 from nst_jax.errors import RequestError
-from nst_jax.settings import setting
+from nst_jax.settings import entry, setting
 
 FILES = ("--content=a.jpg", "--style=b.jpg", "--output=c.png")
 FIELDS = [
@@ -515,6 +515,12 @@ def test_a_message_writes_settings_as_they_are_typed():
     assert found == []
 
 
+def test_a_message_of_an_entry_names_the_flag_it_is_told():
+    for text in ("gram:x", "gram:1/2"):
+        with pytest.raises(RequestError, match=r"^--style_loss is written NAME or"):
+            entry(text, "--style_loss")
+
+
 FRAGMENTS = ["--", "-", "=", ",", '"', "\n", "no", "flagfile", "from", "preset", "1e9"]
 WORDS = st.sampled_from([*FRAGMENTS, *(field.name for field in FIELDS)]) | st.text()
 
@@ -662,8 +668,12 @@ def test_dump_is_complete_and_grouped():
 
 def test_a_record_does_not_repeat_the_other_files_of_its_run(tmp_path):
     others = ("--metrics=m.csv", "--report=r.html", "--preview=p.png")
-    text = flagfile.dump(config_of(*others), folders=True)
+    steps = ("--save_every=50", "--preview_every=5")
+    text = flagfile.dump(config_of(*others, *steps), folders=True)
     assert not {"m.csv", "r.html", "p.png"} & set(re.split(r"[\n=/\\]", text))
+    for folders in (False, True):  # nor does it inside a picture
+        text = flagfile.dump(config_of(*others, *steps), folders=folders)
+        assert "_every=5" not in text.replace("log_every", "")
     (tmp_path / "c.flags").write_text(text, encoding="utf-8")
     again = parse("--metrics=n.csv", f"--flagfile={tmp_path / 'c.flags'}").config
     assert again.output.metrics == "n.csv"

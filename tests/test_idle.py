@@ -1,10 +1,13 @@
 """What was typed and does nothing is told; what acts is not."""
 
+import numpy as np
 import pytest
+from PIL import Image
 
-from nst_jax import flags, idle
+from nst_jax import flags, idle, inputs
+from nst_jax.inputs import Shapes
 
-ONE, TWO = ((384, 512),), ((192, 256), (384, 512))
+ONE, TWO = Shapes([(384, 512)]), Shapes([(192, 256), (384, 512)])
 
 
 def told(*arguments, shapes=ONE):
@@ -90,13 +93,41 @@ def test_what_stands_in_a_file_or_acts_always_is_not_told_of(tmp_path):
     assert told("--nonesterov") == []
 
 
-def test_scales_that_are_not_used_are_told_of():
-    assert told("--scales=256,512", shapes=TWO) == []
-    assert told("--scales=8,16,256,700,800", "--scale_steps=5", shapes=TWO) == [
-        "--scales leaves out 8 and 16: the layers need 16 px on each side",
-        "--scales leaves out 700 and 800: the result has 512 px",
-    ]
-    assert told("--scales=384", "--size_rule=height") == []
+SMALL = "the layers need 16 px on each side"
+ROUNDED = "rounded, that is the size of the result"
+
+
+@pytest.mark.parametrize(
+    ("typed", "lines"),
+    [
+        ("--scales=256,512", []),
+        ("--scales=384 --size_rule=height --size=384", []),
+        ("--scales=443", []),  # of its area the root is 443.4
+        (
+            "--scales=8,16,256,700,800",
+            [f"8 and 16: {SMALL}", "700 and 800: the result has 512 px"],
+        ),
+        # The multiples are of 16 px: the result has 384x512, and 508 is 384x512.
+        ("--scales=256,508 --wrap=xy", [f"508: {ROUNDED}"]),
+        ("--scales=8,256,508 --wrap=xy", [f"8: {SMALL}", f"508: {ROUNDED}"]),
+        (
+            "--scales=443,444 --size_rule=area --size=443",
+            ["444: the result has 443 px"],
+        ),
+        ("--scales=439 --size_rule=area --size=443 --wrap=xy", [f"439: {ROUNDED}"]),
+    ],
+)
+def test_sizes_that_are_not_used_are_told_of(tmp_path, typed, lines):
+    path = tmp_path / "a.png"
+    Image.fromarray(np.zeros((60, 80, 3), np.uint8)).save(path)
+    words = [f"--content={path}", f"--style={path}", "--output=c.png", "--size=512"]
+    request = flags.parse([*words, *typed.split()], read_settings=str)
+    found = inputs.shapes(inputs.read(request.config), request.config)
+    told = idle.told(request.config, frozenset({"scales"}), found)
+    assert told == [f"--scales leaves out {line}" for line in lines]
+
+
+def test_rules_of_scales_that_are_not_used_are_told_of():
     for text in ("2", "sqrt2"):
         assert told(f"--scales={text}", shapes=TWO) == []
         (line,) = told(f"--scales={text}")

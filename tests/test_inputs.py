@@ -368,6 +368,24 @@ def test_masks_that_are_refused():
     assert "region" in refusal(more=((60, 60),) * 2, control=two)
 
 
+@pytest.mark.parametrize("role", ["protect", "fill"])
+@pytest.mark.parametrize("clear", [False, True])
+def test_a_mask_painted_in_colour_is_refused_however_small(role, clear):
+    mask = np.zeros((60, 80, 4), np.uint8)
+    mask[..., 3] = 255
+    if clear:  # what cannot be seen is not painted
+        mask[:] = (255, 255, 255, 0)
+    mask[:7, :7] = (255, 0, 0, 255)  # 1 % of the picture
+    save("mask.png", mask)
+    text = refusal(control={role: "mask.png"})
+    assert "100% of what is not black in 'mask.png' has colours" in text
+    mask[:7, :7] = 255
+    mask[:20, 40:] = 255
+    mask[0, :8] = (255, 0, 0, 255)  # specks
+    save("mask.png", mask)
+    job(control={role: "mask.png"})
+
+
 def arrays(shape=(40, 60), style=(30, 20)):
     """Pictures as a notebook would make them, with everything in them."""
     generator = np.random.default_rng(0)

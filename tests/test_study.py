@@ -2,6 +2,7 @@
 
 import csv
 import importlib
+import json
 import pathlib
 import sys
 
@@ -11,7 +12,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from nst_jax import transfer
+from nst_jax import solve, transfer
+from nst_jax.arrays import LossTerms
 from nst_jax.config import Config, InputConfig
 from nst_jax.errors import RequestError
 from tests import pages
@@ -160,6 +162,37 @@ def test_a_run_that_stopped_goes_on_to_the_same_image(config, tmp_path):
     np.testing.assert_array_equal(back.images[5], whole.images[5])
 
 
+class Recorder:
+    """A loop that computes nothing, and keeps the problems that it was given."""
+
+    def __init__(self):
+        self.stepped, self.measured = [], []
+
+    def chunk(self, problem, state, last):
+        self.stepped.append(problem)
+        info = solve.Info(jnp.zeros(()), jnp.zeros(()), jnp.bool_(True))
+        return state._replace(step=last), info
+
+    def terms(self, problem, image):
+        self.measured.append(problem)
+        return LossTerms({}, {}, jnp.zeros(()))
+
+
+def test_what_is_timed_is_what_a_run_computes(config):
+    """Where a run spreads its kernels for Winograd's products, so is it here."""
+    large = {"size": 128, "size_rule": "short", "convolution": "winograd"}
+    shallow = {"content_layers": ("relu1_2",), "style_layers": ("relu1_2",)}
+    now = ready(config, **large, **shallow)
+    loop = Recorder()
+    found = ended(now._replace(solver=loop), store.Found(), (2,))
+    assert found.step == 2
+    assert len(loop.stepped) == 3
+    for problem in loop.stepped:
+        assert "spread" in problem.params["conv1_2"]
+    for problem in loop.measured:
+        assert "kernel" in problem.params["conv1_2"]
+
+
 def test_a_damaged_file_counts_as_nothing(tmp_path):
     path = tmp_path / "it.npz"
     store.write(path, store.Found(step=3, leaves=(np.ones(3, np.float32),)))
@@ -232,6 +265,17 @@ def test_a_study_leaves_its_report_and_is_not_done_again(tmp_path, capsys):
     assert status == 2
     assert said.err.count("\n") == 1
     assert "--style_weight is '0.01', here '0.5'" in said.err
+
+    # A version that had no such setting moved pixels, and left a few things open.
+    identity = folder / "study.json"
+    old = json.loads(identity.read_text())
+    for name in ("--basis", "--balance", "--convolution", "--epsilon_place"):
+        del old[name]
+    identity.write_text(json.dumps(old))
+    assert run(arguments, folder, capsys)[0] == 0
+    status, said = run([*arguments, "--basis=waves"], folder, capsys)
+    assert status == 2
+    assert "--basis is 'pixels', here 'waves'" in said.err
 
 
 def test_a_trial_that_breaks_leaves_the_others(tmp_path, capsys):

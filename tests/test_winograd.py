@@ -7,10 +7,21 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import config, convolution, objective, prepare, vgg, winograd
+from nst_jax import (
+    config,
+    convolution,
+    objective,
+    prepare,
+    transfer,
+    vgg,
+    winograd,
+)
+from nst_jax.arrays import Preprocessing, Weights
+
+SCALE = Preprocessing(jnp.float32(2), jnp.full(3, 0.5), jnp.ones(3))
 
 # Odd sizes, sizes below a tile, a single row of tiles, and several strips: 200 x 160
-# pixels are 50 x 40 tiles, in eight strips of seven rows, of which six are too many.
+# pixels are 50 x 40 tiles, in nine strips of six rows, of which four are too many.
 SHAPES = [(5, 3), (4, 4), (9, 70), (33, 34), (200, 160)]
 
 
@@ -73,6 +84,13 @@ def test_the_transforms_are_exact():
     assert list(found) == wanted
 
 
+@pytest.mark.parametrize(("down", "across"), [(188, 250), (83, 170), (1, 3), (129, 96)])
+def test_no_strip_is_for_nothing(down, across):
+    strips, each = winograd._shared_out(down, across)
+    assert down <= strips * each < down + each
+    assert each == 1 or each * across <= 1.5 * 256
+
+
 @pytest.mark.parametrize("border", ["zero", "replicate", "wrap"])
 def test_its_gradient_is_that_of_the_plain_convolution(border):
     features, kernel = given((37, 42))
@@ -127,10 +145,11 @@ def network():
 
 
 def test_only_kernels_for_which_it_pays_are_spread(network):
-    how = vgg.Forward(products="winograd")
     names = ("relu1_1", "conv2_1")
-    found = vgg.spread(network, names, how, 40 * 40)
     # Three inputs are too few for conv1_1, 20 x 20 positions for conv2_1.
+    which = vgg.worth_spreading(names, "vgg19", 40 * 40)
+    assert which == ("conv1_2",)
+    found = vgg.spread(network, which, "float32")
     assert {name: set(each) for name, each in found.items()} == {
         "conv1_1": {"kernel", "bias"},
         "conv1_2": {"spread", "bias"},
@@ -141,12 +160,12 @@ def test_only_kernels_for_which_it_pays_are_spread(network):
 def test_features_are_the_same(network):
     how = vgg.Forward(products="winograd")
     image = jnp.asarray(np.random.default_rng(1).random((48, 40, 3)), jnp.float32)
-    scale = vgg.Preprocessing(jnp.float32(2), jnp.full(3, 0.5), jnp.ones(3))
     names = ("relu1_2", "relu2_1")
-    spread = vgg.spread(network, names, how, 10**6)
+    which = vgg.worth_spreading(names, "vgg19", 10**6)
+    spread = vgg.spread(network, which, "float32")
     assert "spread" in spread["conv2_1"]
-    found = vgg.features(spread, scale, image, names, how)
-    wanted = vgg.features(network, scale, image, names, vgg.Forward(plain=True))
+    found = vgg.features(spread, SCALE, image, names, how)
+    wanted = vgg.features(network, SCALE, image, names, vgg.Forward(plain=True))
     for name in names:
         np.testing.assert_allclose(found[name], wanted[name], atol=3e-5)
 
@@ -170,3 +189,51 @@ def test_a_loop_takes_spread_kernels_where_they_are_asked_for(
     problem = objective.Problem(network, *(None,) * 4)
     ready = prepare.ready(problem, how, pixels)
     assert ("spread" in ready.params["conv1_2"]) == here
+
+
+@pytest.mark.parametrize("precision", ["float32", "mixed"])
+def test_a_run_moves_by_spread_kernels_to_the_same_picture(
+    network, precision, monkeypatch
+):
+    given = Weights("vgg19", network, SCALE, "unknown", "", "")
+    rng = np.random.default_rng(2)
+    content, style = (rng.random((128, 128, 3)).astype(np.float32) for _ in range(2))
+    seen = []
+
+    def watched(problem, how, pixels, ready=prepare.ready):
+        seen.append((problem, ready(problem, how, pixels)))
+        return seen[-1][1]
+
+    monkeypatch.setattr(prepare, "ready", watched)
+    found = {}
+    for convolution_ in ("direct", "winograd"):
+        settings = config.Config(
+            network=config.NetworkConfig(convolution=convolution_, precision=precision),
+            objective=config.ObjectiveConfig(
+                content_layers=("relu1_2",), style_layers=("relu2_1",)
+            ),
+            optimizer=config.OptimizerConfig(optimizer="adam"),
+            solve=config.SolveConfig(steps=3),
+        )
+        found[convolution_] = transfer.stylize(content, style, given, settings)
+    (_, direct), (problem, spread) = seen
+    assert "kernel" in direct.params["conv1_2"]
+    assert "spread" in spread.params["conv1_2"]
+    # In bfloat16 the two are different numbers, so targets are made as the loop is.
+    assert ("spread" in problem.params["conv1_2"]) == (precision == "mixed")
+    within = 1e-4 if precision == "float32" else 2e-2
+    totals = [float(each.terms.total) for each in found.values()]
+    assert totals[0] == pytest.approx(totals[1], rel=within)
+
+
+def test_a_run_of_no_steps_spreads_nothing(network, monkeypatch):
+    monkeypatch.setattr(prepare, "ready", None)
+    given = Weights("vgg19", network, SCALE, "unknown", "", "")
+    content = np.random.default_rng(2).random((128, 128, 3)).astype(np.float32)
+    settings = config.Config(
+        objective=config.ObjectiveConfig(
+            content_layers=("relu1_2",), style_layers=("relu2_1",)
+        ),
+        solve=config.SolveConfig(steps=0),
+    )
+    transfer.stylize(content, 1 - content, given, settings)

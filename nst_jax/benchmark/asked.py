@@ -65,7 +65,7 @@ class BenchmarkConfig:
         for name in self.precisions:
             if name not in _PRECISIONS:
                 raise RequestError(
-                    f"precisions must be some of {', '.join(_PRECISIONS)}, got "
+                    f"--precisions must be some of {', '.join(_PRECISIONS)}, got "
                     f"{flagfile.shown(name)}"
                 )
 

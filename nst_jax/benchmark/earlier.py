@@ -11,10 +11,10 @@ from nst_jax.errors import RequestError
 from nst_jax.show import tables
 
 # Raised whenever figures are made in another way, so that they are not compared.
-METHOD = 1
+METHOD = 2
 MADE_BY = "nst_jax.benchmark"
 # What may differ, and must then be said.
-_CONDITIONS = ("device", "weights_sha256", "shape")
+_CONDITIONS = ("device", "products", "weights_sha256", "shape")
 _MACHINE = ("processor", "threads", "versions", "commit")
 
 

@@ -1,5 +1,6 @@
 """A job as plain arrays, for another program to do; and what its terms should be."""
 
+import dataclasses
 import io
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,22 @@ from nst_jax.arrays import Image, LossTerms
 from nst_jax.benchmark import phases
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
+
+# Settings that are in the arrays or the description, or that change nothing here.
+_DONE = {
+    *("network", "weights", "weights_source", "offline", "input_scale", "convolution"),
+    *("pooling", "padding", "precision", "color", "color_when"),
+    *("content_weight", "content_layers", "style_weight", "style_layers"),
+    *("gram_division", "tv_weight", "tv_range"),
+    *("learning_rate", "beta1", "beta2", "epsilon", "box"),
+    *("steps", "log_every", "scales", "scale_steps", "scale_filter"),
+}
+# Settings that do nothing in a job that `check` finds no fault with.
+_IDLE = {
+    *("laplacian_pool", "root_steps", "style_weights", "strength", "protect_weight"),
+    *("schedule_rate", "schedule_steps", "decay", "momentum", "accumulator"),
+    *("history", "line_search", "linesearch_steps", "first_step", "average_decay"),
+}
 
 
 def write(config: Config, path: Path) -> dict[str, Any]:
@@ -106,7 +123,7 @@ def check(config: Config) -> None:
     goal, moves, control = config.objective, config.optimizer, config.control
     known = {
         "optimizer": moves.optimizer == "adam",
-        "schedule": moves.schedule == "constant" and not moves.warmup_steps,
+        "schedule": moves.schedule == "constant",
         "nesterov": not moves.nesterov,
         "epsilon_place": moves.epsilon_place in ("auto", "root"),
         "pool_rounding": config.network.pool_rounding == "floor",
@@ -126,8 +143,26 @@ def check(config: Config) -> None:
         "keep": config.solve.keep == "last",
     }
     foreign = [name for name, is_known in known.items() if not is_known]
+    foreign += [name for name in _changed(config) if name not in known]
     if foreign:
         raise RequestError(
             f"the peer does Adam with Gram matrices only; {', '.join(foreign)} of this "
             f"job has no counterpart there"
         )
+
+
+def _changed(config: Config) -> list[str]:
+    """Settings that the other program has not heard of, unless at their default.
+
+    So one that comes later is refused until it is known here.
+    """
+    return [
+        field.name
+        for part in (
+            *(config.network, config.objective, config.optimizer),
+            *(config.control, config.solve),
+        )
+        for field in dataclasses.fields(part)
+        if field.name not in _DONE | _IDLE
+        and getattr(part, field.name) != field.default
+    ]

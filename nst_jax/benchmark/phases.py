@@ -53,6 +53,7 @@ class Made(NamedTuple):
     config: Config
     how: objective.Recipe
     problem: objective.Problem
+    in_chunk: objective.Problem  # the same, as the chunk takes it
     solver: solve.Solver
     image: Image  # the first
     weights: Weights
@@ -113,8 +114,12 @@ def make(config: Config, phases: dict[str, float]) -> Made:
         how, config.optimizer, settings.keep, settings.average_decay
     )
     image = noise.first_image(pictures, problem, config)
+    with clock(phases, "kernels"):
+        rows, columns, _ = image.shape
+        in_chunk = prepare.ready(problem, how, rows * columns)
+        jax.block_until_ready(in_chunk)
     styles = [style.shape[:2] for style in pictures.styles]
-    return Made(config, how, problem, solver, image, weights, styles)
+    return Made(config, how, problem, in_chunk, solver, image, weights, styles)
 
 
 def check(config: Config) -> dict[str, Any]:
@@ -134,11 +139,11 @@ def _compile(made: Made, phases: dict[str, float]) -> Compiled:
     start = functools.partial(_start, made)
     last = jnp.int32(0)
     with clock(phases, "trace"):
-        lowered = made.solver.chunk.lower(made.problem, start(), last)
+        lowered = made.solver.chunk.lower(made.in_chunk, start(), last)
     with clock(phases, "compile"):
         program = lowered.compile()
     steps = max(1, made.config.solve.steps)
-    return Compiled(made, pace.Loop(program, made.problem, start, steps), program)
+    return Compiled(made, pace.Loop(program, made.in_chunk, start, steps), program)
 
 
 def _start(made: Made) -> solve.State:
@@ -213,7 +218,7 @@ def _executed(ready: Compiled, algorithmic: int) -> dict[str, Any]:
     def total(image: Image, problem: objective.Problem) -> Any:
         return objective.terms(made.how, problem, image).total
 
-    traced = jax.make_jaxpr(jax.value_and_grad(total))(made.image, made.problem)
+    traced = jax.make_jaxpr(jax.value_and_grad(total))(made.image, made.in_chunk)
     # A line search evaluates in loops within the step's.
     searches = pace.searched(made.solver.init(made.image)) is not None
     count, source = flops.executed(
@@ -250,6 +255,7 @@ def facts(made: Made, device: jax.Device) -> dict[str, Any]:
         "platform": device.platform,
         "platform_version": getattr(device.client, "platform_version", ""),
         "precision": made.how.forward.precision,
+        "products": made.how.forward.products,
         "shape": [rows, columns],
         "style_shapes": made.styles,
         "optimizer": made.config.optimizer.optimizer,

@@ -3,10 +3,10 @@
 import dataclasses
 import os
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from nst_jax import __version__, disk, flags, inputs, progress, start, usage
+from nst_jax import __version__, disk, flagfile, flags, inputs, progress, start, usage
 from nst_jax.benchmark import asked, earlier, peer, runner, session, workloads
 from nst_jax.benchmark.asked import BenchmarkConfig
 from nst_jax.benchmark.session import Session
@@ -46,12 +46,7 @@ def _main(argv: Sequence[str]) -> int:
 def _checked(work: Session) -> int:
     """Checks what can be checked without JAX, and goes on."""
     settings, output = work.settings, work.request.config.output
-    for path in filter(None, (settings.json, settings.csv)):
-        disk.check(Path(path), overwrite=output.overwrite)
-    if settings.json and settings.json == settings.csv:
-        raise RequestError(
-            f"--json and --csv are both {settings.json!r}; give two names"
-        )
+    _check_files(work.request)
     if settings.profile:
         _check_folder(settings.profile)
     old = None
@@ -73,10 +68,53 @@ def _checked(work: Session) -> int:
     return session.finish(work, old, is_complete=True)
 
 
-def _check_folder(name: str) -> None:
+def _check_files(request: flags.Request) -> None:
+    """Raises unless the results can be written without harming a file."""
+    settings, taken = asked.own(request), [*_taken(request)]
+    for name in ("json", "csv"):
+        path = getattr(settings, name)
+        if not path:
+            continue
+        disk.check(Path(path), overwrite=request.config.output.overwrite)
+        for other, what in taken:
+            if _are_one(Path(path), Path(other)):
+                raise RequestError(
+                    f"--{name}={path!r} would be written over {what}; choose another "
+                    f"name"
+                )
+        taken.append((path, f"the file of --{name}"))
+
+
+def _taken(request: flags.Request) -> Iterator[tuple[str, str]]:
+    """Every file that is read, and what it is; also the folder of traces."""
+    settings = asked.own(request)
+    fields = [(f, getattr(settings, f.name)) for f in dataclasses.fields(settings)]
+    for field, value in (*flagfile.settings(request.config), *fields):
+        for path in value if isinstance(value, tuple) else (value,):
+            if field.metadata["file"] == "read" and flagfile.is_path(field, path):
+                yield path, f"the file of --{field.name}"
+    for path in request.sources:
+        yield path, "a file that settings come from"
+    if settings.profile:
+        yield settings.profile, "the folder of --profile"
+
+
+def _are_one(path: Path, other: Path) -> bool:
+    """Whether two names mean one file; on some disks capitals do not matter."""
     try:
-        os.makedirs(name, exist_ok=True)
-        disk.probe(Path(name))
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):  # one of them is not there
+        one, two = (os.path.normcase(each.resolve()) for each in (path, other))
+        return one == two
+
+
+def _check_folder(name: str) -> None:
+    """Raises unless the folder can be written; JAX makes it, with all above it."""
+    place = Path(name)
+    while not os.path.lexists(place) and place != place.parent:
+        place = place.parent
+    try:
+        disk.probe(place)
     except OSError as error:
         raise RequestError(
             f"--profile={name!r} is no folder that can be written "

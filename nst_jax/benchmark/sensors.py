@@ -15,7 +15,7 @@ from nst_jax.benchmark.machine import NOT_READABLE
 
 _QUERIES = {
     "driver": "driver_version",
-    "clock MHz": "clocks.sm",
+    "GPU clock MHz": "clocks.sm",
     "largest clock MHz": "clocks.max.sm",
     "memory clock MHz": "clocks.mem",
     "power limit W": "power.limit",

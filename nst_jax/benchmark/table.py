@@ -49,6 +49,7 @@ def row(cell: Found, ceilings: Mapping[str, Found]) -> dict[str, Any]:
         "whole_s": cell.get("whole_s"),
         "time_to_loss_s": cell.get("time_to_loss_s"),
         "device": cell["device"],
+        "products": cell["products"],
         "weights_sha256": cell["weights_sha256"],
         **cell["sensors"],
         **cell["machine"],
@@ -135,8 +136,8 @@ def work(rows: Sequence[Mapping[str, Any]]) -> str:
 def phases(rows: Sequence[Mapping[str, Any]]) -> str:
     """Where the time before the steady steps goes, in seconds."""
     names = (
-        *("import", "device", "weights", "pictures", "targets", "trace", "compile"),
-        *("first step", "warm-up"),
+        *("import", "device", "weights", "pictures", "targets", "kernels", "trace"),
+        *("compile", "first step", "warm-up"),
     )
     heads = ("seconds of", "precision", *names, "whole job", "to the loss")
     cells = [

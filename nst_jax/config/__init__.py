@@ -2,8 +2,8 @@
 
 Standard library only, so that a wrong flag is answered before JAX is loaded.
 The command line is generated from these dataclasses. In the core only the
-composing rooms (objective, optimizers, transfer, memory) see one: the mathematics
-takes plain numbers.
+composing rooms (objective, optimizers, prepare, noise, transfer, memory) see one:
+the mathematics takes plain numbers.
 """
 
 import dataclasses

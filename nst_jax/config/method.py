@@ -65,8 +65,9 @@ class NetworkConfig:
 
     convolution: Literal["auto", "direct", "winograd"] = setting(
         "auto",
-        "How the products are made: as they stand, or a quarter as many between"
-        " transforms; auto is winograd on CPU, for all but small maps.",
+        "How the loop's products are made: as they stand, or a quarter as many between"
+        " transforms, from 128x128 pixels for all but small maps; auto is winograd on"
+        " CPU.",
     )
 
     def __post_init__(self) -> None:

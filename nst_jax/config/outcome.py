@@ -40,9 +40,12 @@ class OutputConfig:
         file="written",
         stored="never",
     )
-    preview_every: int = setting(10, "Steps between previews.", low=1)
+    preview_every: int = setting(10, "Steps between previews.", low=1, stored="never")
     save_every: int = setting(
-        0, "Keep a numbered picture every so many steps; 0 keeps none.", low=0
+        0,
+        "Keep a numbered picture every so many steps; 0 keeps none.",
+        low=0,
+        stored="never",
     )
     device: str = setting(
         "auto", "auto, cpu, gpu, tpu, or with a number: gpu:1.", stored="beside"

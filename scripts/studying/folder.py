@@ -54,8 +54,11 @@ def identity(config: Config, given: inputs.Inputs) -> dict[str, str]:
     return {**now, **given.files}
 
 
-def check(folder: Folder, now: Mapping[str, str]) -> None:
-    """Refuses a folder of other settings or pictures."""
+def check(folder: Folder, now: Mapping[str, str], usual: Mapping[str, str]) -> None:
+    """Refuses a folder of other settings or pictures.
+
+    An older version may have had fewer settings: the others were then as `usual`.
+    """
     path = folder.path / _IDENTITY
     if not path.exists():
         return
@@ -66,7 +69,7 @@ def check(folder: Folder, now: Mapping[str, str]) -> None:
             f"{str(path)!r} must say what the study of that folder is, and cannot be "
             f"read ({disk.reason(error)}); choose another folder"
         ) from None
-    # A newer version may have more settings; their defaults change nothing.
+    before = {**usual, **before}
     for name in (name for name in now if name in before):
         if before[name] != now[name]:
             raise RequestError(

@@ -45,6 +45,7 @@ class Ready(NamedTuple):
     config: Config
     pictures: Pictures
     problem: objective.Problem
+    in_chunk: objective.Problem  # the same, as the chunk takes it
     solver: solve.Solver
     state: solve.State
 
@@ -63,7 +64,8 @@ def ready(trial: Trial, base: Config, device: jax.Device) -> Ready:
     state = solver.init(first)
     moves = optimizers.at_rate(state.opt_state, config.optimizer)
     state = state._replace(opt_state=moves)
-    return Ready(config, pictures, problem, solver, state)
+    in_chunk = prepare.ready(problem, how, math.prod(first.shape[:2]))
+    return Ready(config, pictures, problem, in_chunk, solver, state)
 
 
 def run(
@@ -78,7 +80,7 @@ def run(
         found = Found()  # a look was missed, or another version wrote it
     state = _restored(now.state, found)
     started = time.perf_counter()
-    state, info = now.solver.chunk(now.problem, state, jnp.int32(0))
+    state, info = now.solver.chunk(now.in_chunk, state, jnp.int32(0))
     terms = jax.block_until_ready(now.solver.terms(now.problem, state.image))
     compiling = found.compile_seconds + time.perf_counter() - started
     clock = _clock(found)
@@ -109,7 +111,7 @@ def _chunks(
     while True:
         step = int(state.step)
         last = jnp.int32(min(goal, step + max(1, pace(step))))
-        state, info = now.solver.chunk(now.problem, state, last)
+        state, info = now.solver.chunk(now.in_chunk, state, last)
         if not info.is_finite or int(state.step) >= goal or stopped():
             jax.block_until_ready(state)
             spent = time.perf_counter() - wall, time.process_time() - cores
