@@ -128,6 +128,7 @@ def _unknown(name: str, fields: Fields) -> str:
     near = difflib.get_close_matches(name.lower(), known, n=1)
     first, _, rest = name.partition(" ")
     if first in known and rest.strip():
-        return f"{flagfile.shown(f'--{name}')}: write --{first}={rest.strip()}"
+        right = flagfile.shown(f"--{first}={rest.strip()}")
+        return f"{flagfile.shown(f'--{name}')}: write {right}"
     hint = f"did you mean --{near[0]}?" if near else "--help lists all"
     return f"unknown flag {flagfile.shown(f'--{name}')}; {hint}"

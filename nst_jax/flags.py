@@ -15,6 +15,9 @@ from nst_jax.arguments import settings as settings
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
 
+# What results of earlier versions name, and a run that starts from one decides anew.
+_NOT_REPEATED = ("--preview_every=", "--save_every=")
+
 
 class Program(NamedTuple):
     """Whose command line it is.
@@ -139,16 +142,17 @@ def _base(
                 f"are both a start; give one of them"
             )
         case {"preset": name}:
-            where, text = f"preset {name}", preset.look_up(name).text
+            where, rows = f"preset {name}", flagfile.lines(preset.look_up(name).text)
         case {"from": _}:
             path = _picture(chosen)
-            where, text = f"settings in {path!r}", read_settings(path)
+            where, rows = f"settings in {path!r}", flagfile.lines(read_settings(path))
             # Results of versions that had no scales were made at one.
-            text = f"--scales=none\n{text}"
+            rows = ["--scales=none", *rows]
+            rows = [row for row in rows if not row.startswith(_NOT_REPEATED)]
         case _:
             return {}
     try:
-        return _base_values(flagfile.lines(text))
+        return _base_values(rows)
     except RequestError as error:
         raise RequestError(f"{where}: {error}") from None
 

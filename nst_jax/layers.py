@@ -91,19 +91,26 @@ def canonical_name(name: str, network: Network) -> str:
     )
 
 
-def weighted(entries: tuple[str, ...], network: Network) -> dict[str, float]:
+def weighted(
+    entries: tuple[str, ...], network: Network, flag: str = "an entry"
+) -> dict[str, float]:
     """Layers of a network with their weights, from entries such as `relu4_2:0.5`.
+
+    Args:
+        entries: names, with or without a weight.
+        network: whose layers they are.
+        flag: what messages say the entries are of.
 
     >>> weighted(("relu1_1", "block2_conv1:0.5"), "vgg19")
     {'relu1_1': 1.0, 'relu2_1': 0.5}
     """
-    found = weighted_each(entries, network)
+    found = weighted_each(entries, network, flag)
     # Where weights by style have no meaning `entry` refuses them.
-    return dict(zip(found, (entry(text)[1] for text in entries), strict=True))
+    return dict(zip(found, (entry(text, flag)[1] for text in entries), strict=True))
 
 
 def weighted_each(
-    entries: tuple[str, ...], network: Network
+    entries: tuple[str, ...], network: Network, flag: str = "an entry"
 ) -> dict[str, tuple[float, ...]]:
     """Layers with one weight for all styles, or one each: `relu4_2:0.5/2`.
 
@@ -112,7 +119,7 @@ def weighted_each(
     """
     weights: dict[str, tuple[float, ...]] = {}
     for text in entries:
-        spelling, each = entry_each(text)
+        spelling, each = entry_each(text, flag)
         name = canonical_name(spelling, network)
         if name in weights:
             raise RequestError(f"layer {name} is named twice, in {text!r} again")

@@ -1,12 +1,14 @@
 """Imports go one way, and each room knows only what it should."""
 
 import ast
+import re
 import sys
 from pathlib import Path
 
 import pytest
 
 import nst_jax
+import nst_jax.config
 
 ROOT = Path(nst_jax.__file__).parent
 # From the inside outwards: a room imports only rooms that stand before it.
@@ -128,3 +130,8 @@ def test_config_stops_at_the_composing_rooms():
         if room in core:
             assert knows_config(imported(path)) == (room in composing), room
     assert knows_config(["nst_jax.config.Config"])
+    text = (ROOT.parent / "ARCHITECTURE.md").read_text()
+    told = re.search(r"(?s)composing rooms: (.*?)\.", text)
+    listed = re.search(r"(?s)composing rooms \((.*?)\)", nst_jax.config.__doc__)
+    for found in (told, listed):
+        assert set(re.findall(r"\w+", found[1])) - {"and"} == composing

@@ -72,7 +72,7 @@ def test_what_the_peer_does_not_know_is_said(tmp_path):
     ("flag", "name"),
     [
         ("--basis=waves", "basis"),
-        ("--warmup_steps=3", "warmup_steps"),
+        ("--nesterov", "nesterov"),
         ("--region_weights=2", "region_weights"),
         ("--balance=range", "balance"),
         ("--style_reduction=sum", "style_reduction"),

@@ -364,6 +364,13 @@ def test_a_picture_may_not_choose_files_or_bases(line):
     assert "may not stand there" in message
 
 
+def test_what_earlier_pictures_say_of_their_side_files_is_not_repeated():
+    record = "--preview_every=5\n--save_every=50\n--log_every=3"
+    config = config_of("--from=old.png", record=record)
+    assert config.output == config_of().output
+    assert config.solve.log_every == 3
+
+
 @pytest.mark.parametrize("form", ["--flagfile={}", "-flagfile={}", "--flagfile\n{}"])
 def test_a_picture_may_not_read_files(tmp_path, form):
     write(tmp_path / "x", "--size=3")
@@ -468,6 +475,10 @@ def test_the_users_folder_has_a_short_name(tmp_path, monkeypatch):
         ("--style_scale=1,2", "--style_scale must have one value"),
         ("--style_weights=1,2", "--style_weights must have one value"),
         ("--content=a\nb", "--content may not hold control characters"),
+        ("--content_layers=relu1_1:x", "--content_layers is written NAME or NAME:W"),
+        ("--content_layers=relu1_1:1/2", "--content_layers is written NAME or NAME:W"),
+        ("--style_layers=relu1_1:x", "--style_layers is written NAME or NAME:WEIGHT"),
+        ("--style_loss=gram:x", "--style_loss is written NAME or NAME:WEIGHT with"),
         ("--content_layers=relu9_9", "layer 'relu9_9' is not in vgg19"),
         ("--quiet=maybe", "--quiet must be true or false, got another"),
         ("--noquiet=1", "--noquiet=1 does not take an argument"),
@@ -528,6 +539,7 @@ WORDS = st.sampled_from([*FRAGMENTS, *(field.name for field in FIELDS)]) | st.te
 @settings(max_examples=200, deadline=None)
 @given(arguments=st.lists(st.lists(WORDS, max_size=4).map("".join), max_size=4))
 @example(arguments=["--flagfile=a\0b"])
+@example(arguments=["--size \x1b"])
 @example(arguments=["--content=~\0", "--from=~a\0"])
 def test_whatever_is_typed_gets_a_request_or_one_line(arguments):
     message = ""

@@ -102,14 +102,17 @@ ROUNDED = "rounded, that is the size of the result"
     [
         ("--scales=256,512", []),
         ("--scales=384 --size_rule=height --size=384", []),
-        ("--scales=443", []),  # of its area the root is 443.4
         (
             "--scales=8,16,256,700,800",
             [f"8 and 16: {SMALL}", "700 and 800: the result has 512 px"],
         ),
         # The multiples are of 16 px: the result has 384x512, and 508 is 384x512.
         ("--scales=256,508 --wrap=xy", [f"508: {ROUNDED}"]),
-        ("--scales=8,256,508 --wrap=xy", [f"8: {SMALL}", f"508: {ROUNDED}"]),
+        (
+            "--scales=8,256,508 --wrap=xy --laplacian_weight=1 --laplacian_pool=8",
+            [f"8: {SMALL.replace('16', '24')}", f"508: {ROUNDED}"],
+        ),
+        # The result has 384x512 px, a square of 443.4.
         (
             "--scales=443,444 --size_rule=area --size=443",
             ["444: the result has 443 px"],

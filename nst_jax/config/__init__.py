@@ -74,7 +74,9 @@ class Config:
         goal = self.objective
         factors = [goal.tv_weight, goal.laplacian_weight]
         weights = {
-            "content": layers.weighted(goal.content_layers, self.network.network),
+            "content": layers.weighted(
+                goal.content_layers, self.network.network, "--content_layers"
+            ),
             "style": goal.style_layer_weights(self.network.network),
         }
         for name, entries in weights.items():

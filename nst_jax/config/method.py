@@ -185,7 +185,7 @@ class ObjectiveConfig:
             )
         count = count or (shares if shares > 1 else None)
         for text in self.style_layers:
-            given = len(entry_each(text)[1])
+            given = len(entry_each(text, "--style_layers")[1])
             if given == 1:
                 continue
             count = count or given
@@ -235,7 +235,7 @@ class ObjectiveConfig:
         """The statistics that are the style, with their weights."""
         found: dict[str, float] = {}
         for text in self.style_loss:
-            name, weight = entry(text)
+            name, weight = entry(text, "--style_loss")
             if name not in STYLE_LOSSES:
                 raise RequestError(
                     f"--style_loss must be of {', '.join(STYLE_LOSSES)}, each with or "
