@@ -29,6 +29,7 @@ from nst_jax.benchmark import (
     program,
     runner,
     sensors,
+    session,
     statistics,
     table,
     verdict,
@@ -149,7 +150,10 @@ def test_help_names_every_flag_and_workload(capsys):
         (("--profile=old.json",), "is no folder"),
     ],
 )
-def test_wrong_requests_are_answered_in_one_line(folder, capsys, arguments, words):
+def test_wrong_requests_are_answered_in_one_line(
+    folder, capsys, monkeypatch, arguments, words
+):
+    monkeypatch.setattr(session, "measure", lambda work: pytest.fail("it is measured"))
     good = {"made_by": earlier.MADE_BY, "method": earlier.METHOD}
     files = {
         "old": {**good, "method": 0},
