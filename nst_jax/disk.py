@@ -122,3 +122,12 @@ def _claim(fresh: Path, path: Path) -> None:
 def _beside(path: Path) -> Path:
     """A name in the same folder that nobody uses; short, as the path may be long."""
     return path.parent / LEFTOVERS.replace("*", secrets.token_hex(8))
+
+
+def are_one(path: Path, other: Path) -> bool:
+    """Whether two names mean one file; on some disks capitals do not matter."""
+    try:
+        return os.path.samefile(path, other)
+    except (OSError, ValueError):  # one of them is not there
+        one, two = (os.path.normcase(each.resolve()) for each in (path, other))
+        return one == two

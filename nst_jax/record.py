@@ -207,7 +207,7 @@ def _check_distinct(files: Files, taken: list[tuple[Path, str]]) -> None:
     single = (files.output, files.flags, files.metrics, files.preview, files.report)
     for path in filter(None, single):
         for other, what in taken:
-            if _are_one(path, other):
+            if disk.are_one(path, other):
                 raise _over(path, what)
         taken.append((path, "another file of this run"))
     for path, what in taken:
@@ -219,12 +219,3 @@ def _over(path: Path, what: str) -> RequestError:
     return RequestError(
         f"{str(path)!r} would be written over {what}; choose another name"
     )
-
-
-def _are_one(path: Path, other: Path) -> bool:
-    """Whether two names mean one file; on some disks capitals do not matter."""
-    try:
-        return os.path.samefile(path, other)
-    except (OSError, ValueError):  # one of them is not there
-        one, two = (os.path.normcase(each.resolve()) for each in (path, other))
-        return one == two

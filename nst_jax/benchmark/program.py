@@ -77,7 +77,7 @@ def _check_files(request: flags.Request) -> None:
             continue
         disk.check(Path(path), overwrite=request.config.output.overwrite)
         for other, what in taken:
-            if _are_one(Path(path), Path(other)):
+            if disk.are_one(Path(path), Path(other)):
                 raise RequestError(
                     f"--{name}={path!r} would be written over {what}; choose another "
                     f"name"
@@ -97,15 +97,6 @@ def _taken(request: flags.Request) -> Iterator[tuple[str, str]]:
         yield path, "a file that settings come from"
     if settings.profile:
         yield settings.profile, "the folder of --profile"
-
-
-def _are_one(path: Path, other: Path) -> bool:
-    """Whether two names mean one file; on some disks capitals do not matter."""
-    try:
-        return os.path.samefile(path, other)
-    except (OSError, ValueError):  # one of them is not there
-        one, two = (os.path.normcase(each.resolve()) for each in (path, other))
-        return one == two
 
 
 def _check_folder(name: str) -> None:
