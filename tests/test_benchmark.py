@@ -379,16 +379,16 @@ def _counting_loop(clock, steps, seconds=lambda step: 0.01):
 
 
 def test_warm_up_waits_until_chunks_are_even(clock):
-    loop = _counting_loop(clock, 1000, lambda step: 0.04 if step < 20 else 0.01)
-    warm = pace.warm_up(loop, loop.start(), 1)
-    # Half a second of steps, though they became faster on the way.
+    loop = _counting_loop(clock, 1000, lambda step: 0.16 if step < 20 else 0.04)
+    warm = pace.warm_up(loop, loop.start(), 4)
+    # Two seconds of steps, though they became faster on the way.
     assert warm.length in (49, 50)
-    assert (warm.is_stable, warm.seconds < 5) == (True, True)
-    wild = iter([1, 2] * 1000)
+    assert (warm.is_stable, warm.seconds < 20) == (True, True)
+    wild = iter([4, 8] * 1000)
     loop = _counting_loop(clock, 1000, lambda step: next(wild))
-    warm = pace.warm_up(loop, loop.start(), 5)
+    warm = pace.warm_up(loop, loop.start(), 20)
     assert not warm.is_stable
-    assert 30 <= warm.seconds <= 32  # six times as long, and no longer
+    assert 120 <= warm.seconds <= 128  # six times as long, and no longer
 
 
 def test_chunks_are_whole_and_start_again_at_the_end(clock):

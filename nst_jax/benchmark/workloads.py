@@ -131,7 +131,7 @@ WORKLOADS = (
         "nst-512-adam-500/v1",
         "the usual size: 500 steps of Adam at 512x512",
         _settings(512, 500, _OWN, _ADAM),
-        target=None,
+        target=104038.0,
     ),
     Workload(
         "nst-512-lbfgs-200/v1",
@@ -144,7 +144,7 @@ WORKLOADS = (
         "as most programs do it: maximum pooling, Gram and content alone, 300 steps of "
         "Adam at 512x512",
         _settings(512, 300, _PLAIN, _ADAM),
-        target=673005,
+        target=673005.0,
     ),
     Workload(
         "nst-1024-adam-100/v1",
