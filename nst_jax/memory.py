@@ -34,12 +34,15 @@ def estimate(content: Shape, styles: Sequence[Shape], config: Config) -> int | N
     )
     state = jax.eval_shape(solver.init, _array(*content, 3))
     last = jax.ShapeDtypeStruct((), jnp.int32)
-    steps = solver.chunk.lower(_problem(how, content, config), state, last)
+    problem = _problem(how, content, config)
+    steps = solver.chunk.lower(problem, state, last)
     largest = max(styles, key=lambda shape: shape[0] * shape[1])
     before = jax.jit(_style(how)).lower(*_network(config), _array(*largest, 3))
     peaks = [_peak(lowered.compile()) for lowered in (before, steps)]
-    # Beside what the loop takes, the kernels as they were.
-    beside = _bytes(_network(config)[0]) if how.forward.products != "direct" else 0
+    # Beside what the loop takes, the kernels of which it takes another form.
+    whole, _ = _network(config)
+    changed = [name for name, each in problem.params.items() if "spread" in each]
+    beside = _bytes([whole[name] for name in changed])
     return max(peaks[0], peaks[1] + beside) if all(peaks) else None
 
 

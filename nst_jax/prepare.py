@@ -272,9 +272,9 @@ def _fast(params: Params, how: objective.Recipe, pixels: int) -> Params:
     names = (*how.content_layers, *how.style_layers)
     if how.forward.products == "direct" or not names or pixels < _WORTHWHILE:
         return params
-    which = vgg.worth_spreading(names, how.forward.network, pixels)
-    slow = {name: params[name] for name in which}
-    return params | _spread(slow, which, how.forward.precision)
+    worth = vgg.worth_spreading(names, how.forward.network, pixels)
+    slow = {name: params[name] for name in worth if "kernel" in params[name]}
+    return params | _spread(slow, tuple(slow), how.forward.precision)
 
 
 def _check(pictures: Pictures, how: objective.Recipe) -> None:

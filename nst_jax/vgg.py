@@ -110,9 +110,8 @@ def spread(
     factors = jnp.bfloat16 if precision == "mixed" else jnp.float32
     found = dict(params)
     for name in names:
-        if "kernel" in params[name]:
-            kernel = winograd.spread(params[name]["kernel"]).astype(factors)
-            found[name] = {"spread": kernel, "bias": params[name]["bias"]}
+        kernel = winograd.spread(params[name]["kernel"]).astype(factors)
+        found[name] = {"spread": kernel, "bias": params[name]["bias"]}
     return found
 
 
