@@ -138,34 +138,60 @@ class Run:
     def __init__(self, job, image, variant):
         self.job, self.words = job, variant.split()
         self.image = job.tensor(image).requires_grad_()
-        settings = job.job
-        self.adam = torch.optim.Adam(
-            [self.image],
-            lr=settings["learning_rate"],
-            betas=settings["betas"],
-            eps=settings["epsilon"],
-            fused=True,
-        )
+        self.optimizer = self.moves(job.job)
         self.total = torch.compile(job.total) if "compile" in self.words else job.total
         self.captured = None
         if "graph" in self.words:
             self.capture()
 
+    def moves(self, settings):
+        """The optimiser, and `units`: in how many of them it sees a pixel's range."""
+        self.units = 1 / settings["first_step"]
+        if settings["optimizer"] == "adam":
+            self.units = 1
+            return torch.optim.Adam(
+                [self.image],
+                lr=settings["learning_rate"],
+                betas=settings["betas"],
+                eps=settings["epsilon"],
+                fused=True,
+            )
+        # It looks at the image as one long vector, in that order.
+        first = self.image.detach() * self.units
+        self.image = first.contiguous().requires_grad_()
+        # One update a call, so that the clock can be read between them; never done.
+        return torch.optim.LBFGS(
+            [self.image],
+            lr=settings["learning_rate"],
+            max_iter=1,
+            history_size=settings["history"],
+            tolerance_grad=-1,
+            tolerance_change=-1,
+        )
+
     def plain(self):
+        if isinstance(self.optimizer, torch.optim.LBFGS):
+            return self.optimizer.step(self.closure).detach()
         loss = self.total(self.image)
         (grad,) = torch.autograd.grad(loss, self.image)
         # Fused Adam pairs both by their places in memory.
         self.image.grad = grad.contiguous(memory_format=self.job.format)
-        self.adam.step()
+        self.optimizer.step()
         if self.job.job["is_clipped"]:
             with torch.no_grad():
                 self.image.clamp_(0, 1)
         return loss.detach()
 
+    def closure(self):
+        loss = self.total(self.image / self.units)
+        (grad,) = torch.autograd.grad(loss, self.image)
+        self.image.grad = grad.contiguous()
+        return loss
+
     def capture(self):
         """The whole step as one CUDA graph, the update included."""
         first = self.image.detach().clone()
-        self.adam.param_groups[0]["capturable"] = True
+        self.optimizer.param_groups[0]["capturable"] = True
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(side):
@@ -181,9 +207,11 @@ class Run:
         """Back to that image, as if no step had been taken."""
         with torch.no_grad():
             self.image.copy_(image)
-            for state in self.adam.state.values():
-                for value in state.values():
-                    value.zero_()
+        if isinstance(self.optimizer, torch.optim.LBFGS):
+            self.optimizer.state.clear()
+        for state in self.optimizer.state.values():
+            for value in state.values():
+                value.zero_()
 
     def step(self):
         if self.captured is None:
@@ -286,7 +314,7 @@ def whole(asked, arrays):
         done, seconds = done + count, seconds + each * count
         rows.append([done, seconds, loss.item()])
     with torch.no_grad():
-        final = run.job.total(run.image).item()
+        final = run.job.total(run.image / run.units).item()
     return {"curve": rows, "loss": final, "whole_s": seconds}
 
 

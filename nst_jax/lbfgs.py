@@ -5,6 +5,10 @@ Published pictures were made with it, so its choices are kept where optax's
 along it is not clearly positive (optax keeps it, and without a line search such pairs
 come up); the first step is measured by the sum of its changes, not their norm; and a
 move is what was asked for, even if the image was clipped on its way.
+
+The direction is theirs as well, but not by their two loops over the pairs, in which
+each product waits for the one before: the compact form of the same matrix takes two
+passes over all pairs at once, which cores can share, and a small triangular system.
 """
 
 from typing import NamedTuple
@@ -12,6 +16,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 import optax
+from jax.scipy.linalg import solve_triangular
 from jaxtyping import Array, Float, Int
 
 from nst_jax.arrays import Image, Scalar
@@ -28,7 +33,8 @@ class State(NamedTuple):
     kept: Int[Array, ""]  # pairs so far; the next one replaces the oldest
     moves: Float[Array, "m h w 3"]
     turns: Float[Array, "m h w 3"]
-    weights: Float[Array, "m"]  # 1 / (move . turn), and 0 where no pair is yet
+    curvatures: Float[Array, "m m"]  # move . turn, for each turn with the moves before
+    turned: Float[Array, "m m"]  # turn . turn
     scale: Scalar  # the inverse Hessian before any pair
     move: Image  # the last one
     grad: Image  # where it started
@@ -57,7 +63,8 @@ def without_search(
             kept=jnp.int32(0),
             moves=pairs,
             turns=pairs,
-            weights=jnp.zeros(history, image.dtype),
+            curvatures=jnp.zeros((history, history), image.dtype),
+            turned=jnp.zeros((history, history), image.dtype),
             scale=jnp.asarray(first_step**2, image.dtype),
             move=jnp.zeros_like(image),
             grad=jnp.zeros_like(image),
@@ -66,53 +73,122 @@ def without_search(
     def update(
         grad: Image, state: State, image: Image | None = None
     ) -> tuple[Image, State]:
-        state = _remember(state, grad)
+        state, pairs = _remember(state, grad)
         shorter = jnp.minimum(1, 1 / (first_step * jnp.sum(jnp.abs(grad))))
         length = rate * jnp.where(state.updates == 0, shorter, 1)
-        move = -length * direction(state, grad)
-        return move, state._replace(updates=state.updates + 1, move=move, grad=grad)
+        move = -length * direction(state, pairs, grad)
+        return move, state._replace(
+            updates=state.updates + 1,
+            moves=_written(pairs.moves, move),
+            turns=_written(pairs.turns, move),
+            move=move,
+            grad=grad,
+        )
 
     return optax.GradientTransformation(init, update)
 
 
-def direction(state: State, grad: Image) -> Image:
-    """The inverse Hessian of the remembered pairs times a gradient.
+class Images(NamedTuple):
+    """Images, one of which is to be replaced.
 
-    The two-loop recursion: Nocedal and Wright, Numerical Optimization, algorithm 7.4.
+    Written at once, they would be copied whole: XLA fuses the writing into the
+    products that follow.
     """
-    history = len(state.weights)
+
+    kept: Float[Array, "m h w 3"]
+    at: Int[Array, ""]
+    new: Image  # what is at `at` already, where nothing is to be replaced
+
+
+class Pairs(NamedTuple):
+    """The pairs with the newest among them."""
+
+    moves: Images
+    turns: Images
+
+
+def direction(state: State, pairs: Pairs, grad: Image) -> Image:
+    """The inverse Hessian of the pairs times a gradient.
+
+    H g = c g + S a - c Y u with R u = S'g and R'a = (D + c Y'Y) u - c Y'g, where the
+    columns of S and Y are moves and turns, the oldest first, R is the upper triangle
+    of S'Y, D its diagonal and c the scale: Byrd, Nocedal and Schnabel (1994), theorem
+    2.2. Departure: pairs that are not there yet have ones in R and zeros elsewhere.
+    """
+    history = len(state.moves)
     order = (state.kept + jnp.arange(history)) % history  # the oldest first
+    is_there = jnp.arange(history) >= history - state.kept
+    both = is_there[:, None] & is_there[None]
+    curvatures, turned = (
+        jnp.where(both, each[order][:, order], 0)
+        for each in (state.curvatures, state.turned)
+    )
+    along, across = (
+        jnp.where(is_there, _dots(each, grad)[order], 0)
+        for each in (pairs.moves, pairs.turns)
+    )
+    diagonal = jnp.diagonal(curvatures)
+    upper = jnp.triu(curvatures) + jnp.diag(jnp.where(is_there, 0.0, 1.0))
+    found = solve_triangular(upper, along)
+    back = diagonal * found + state.scale * (_product(turned, found) - across)
+    forth = solve_triangular(upper, back, trans=1)
+    by_move, by_turn = (
+        jnp.zeros_like(each).at[order].set(each) for each in (forth, found)
+    )
+    rest = grad - _sum(by_turn, pairs.turns)
+    return state.scale * rest + _sum(by_move, pairs.moves)
 
-    def back(rest: Image, at: Int[Array, ""]) -> tuple[Image, Scalar]:
-        along = state.weights[at] * optax.tree.vdot(state.moves[at], rest)
-        return rest - along * state.turns[at], along
 
-    def forth(found: Image, pair: tuple[Int[Array, ""], Scalar]) -> tuple[Image, None]:
-        at, along = pair
-        turned = state.weights[at] * optax.tree.vdot(state.turns[at], found)
-        return found + (along - turned) * state.moves[at], None
+def _remember(state: State, grad: Image) -> tuple[State, Pairs]:
+    """The state with its last move as a pair, if the curvature along it is positive.
 
-    rest, along = jax.lax.scan(back, grad, order, reverse=True)
-    found, _ = jax.lax.scan(forth, state.scale * rest, (order, along))
-    return found
-
-
-def _remember(state: State, grad: Image) -> State:
-    """The state with its last move as a pair, if the curvature along it is positive."""
+    The pairs themselves are written last: see `Images`.
+    """
     turn = grad - state.grad
     curvature = optax.tree.vdot(state.move, turn)
     # At the first update nothing has moved, so the curvature is zero.
     good = curvature > _LEAST_CURVATURE
-    at = state.kept % len(state.weights)
+    at = state.kept % len(state.moves)
+    pairs = Pairs(
+        *(
+            Images(images, at, jnp.where(good, new, images[at]))
+            for images, new in ((state.moves, state.move), (state.turns, turn))
+        )
+    )
 
-    def put(pairs: Array, new: Array) -> Array:
-        return pairs.at[at].set(jnp.where(good, new, pairs[at]))
+    def put(rows: Array, new: Array) -> Array:
+        return rows.at[at].set(jnp.where(good, new, rows[at]))
 
-    scale = curvature / optax.tree.vdot(turn, turn)
+    # The newest turn with all moves; its own move is older than no other turn.
+    column, row = (_dots(each, turn) for each in pairs)
     return state._replace(
         kept=state.kept + good,
-        moves=put(state.moves, state.move),
-        turns=put(state.turns, turn),
-        weights=put(state.weights, 1 / curvature),
-        scale=jnp.where(good, scale, state.scale),
-    )
+        curvatures=put(state.curvatures.T, column).T,
+        turned=put(put(state.turned, row).T, row).T,
+        scale=jnp.where(good, curvature / optax.tree.vdot(turn, turn), state.scale),
+    ), pairs
+
+
+def _dots(images: Images, image: Image) -> Float[Array, "m"]:
+    """The product of each with an image."""
+    flat = images.kept.reshape(len(images.kept), -1)
+    newest = optax.tree.vdot(images.new, image)
+    return _product(flat, image.reshape(-1)).at[images.at].set(newest)
+
+
+def _sum(weights: Float[Array, "m"], images: Images) -> Image:
+    """The sum of all, each by its weight."""
+    flat = images.kept.reshape(len(images.kept), -1)
+    # Two rows where one would do, of which XLA makes a slow loop of its own on CPUs.
+    rows = jnp.stack([weights.at[images.at].set(0), jnp.zeros_like(weights)])
+    others = _product(rows, flat)[0].reshape(images.new.shape)
+    return others + weights[images.at] * images.new
+
+
+def _written(images: Images, move: Image) -> Float[Array, "m h w 3"]:
+    return images.kept.at[images.at].set(images.new + 0 * move)
+
+
+def _product(one: Array, other: Array) -> Array:
+    """The matrix product in true float32, on every device."""
+    return jnp.matmul(one, other, precision=jax.lax.Precision.HIGHEST)

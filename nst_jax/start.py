@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from nst_jax import compiled, progress
+from nst_jax import compiled, hugepages, progress
 from nst_jax.errors import RequestError
 
 
@@ -19,6 +19,7 @@ def enter(main: Callable[[Sequence[str]], int]) -> NoReturn:
 
     Ctrl-C ends it at once, and a file's name may hold any letters.
     """
+    hugepages.use()
     progress.quit_on_signals()
     for stream in (sys.stdout, sys.stderr):
         # The terminal's encoding may lack letters that a name has.
@@ -32,11 +33,19 @@ def answered(work: Callable[[], int]) -> int:
     try:
         return work()
     except RequestError as error:
-        progress.warn(str(error))
+        progress.warn(_short(str(error)))
         return 2
     except KeyboardInterrupt:
         progress.warn("interrupted (SIGINT)")
         return 130
+
+
+def _short(message: str) -> str:
+    """The message without its middle, where a value in it has pages."""
+    most = 2000
+    if len(message) <= most:
+        return message
+    return f"{message[: most // 2]} [...] {message[-most // 4 :]}"
 
 
 def read_settings(path: str) -> str:

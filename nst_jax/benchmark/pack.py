@@ -20,14 +20,14 @@ _DONE = {
     *("pooling", "padding", "precision", "color", "color_when"),
     *("content_weight", "content_layers", "style_weight", "style_layers"),
     *("gram_division", "tv_weight", "tv_range"),
-    *("learning_rate", "beta1", "beta2", "epsilon", "box"),
+    *("learning_rate", "beta1", "beta2", "epsilon", "box", "history", "first_step"),
     *("steps", "log_every", "scales", "scale_steps", "scale_filter"),
 }
 # Settings that do nothing in a job that `check` finds no fault with.
 _IDLE = {
     *("laplacian_pool", "root_steps", "style_weights", "strength", "protect_weight"),
     *("schedule_rate", "schedule_steps", "decay", "momentum", "accumulator"),
-    *("history", "line_search", "linesearch_steps", "first_step", "average_decay"),
+    *("linesearch_steps", "average_decay"),
 }
 
 
@@ -110,7 +110,10 @@ def description(config: Config) -> dict[str, Any]:
         "gram_division": goal.gram_division,
         "tv_weight": goal.tv_weight,
         "tv_range": goal.tv_range,
+        "optimizer": moves.optimizer,
         "learning_rate": moves.learning_rate,
+        "history": moves.history,
+        "first_step": moves.first_step,
         "betas": [moves.beta1, moves.beta2],
         "epsilon": moves.epsilon,
         "is_clipped": moves.box == "step",
@@ -122,7 +125,8 @@ def check(config: Config) -> None:
     """Raises unless the other program does all that the job asks for."""
     goal, moves, control = config.objective, config.optimizer, config.control
     known = {
-        "optimizer": moves.optimizer == "adam",
+        "optimizer": moves.optimizer in ("adam", "lbfgs"),
+        "line_search": moves.optimizer == "adam" or moves.line_search == "none",
         "schedule": moves.schedule == "constant",
         "nesterov": not moves.nesterov,
         "epsilon_place": moves.epsilon_place in ("auto", "root"),
@@ -146,7 +150,7 @@ def check(config: Config) -> None:
     foreign += [name for name in _changed(config) if name not in known]
     if foreign:
         raise RequestError(
-            f"the peer does Adam with Gram matrices only; {', '.join(foreign)} of this "
+            f"the peer does Adam, or L-BFGS without a line search, with Gram matrices only; {', '.join(foreign)} of this "
             f"job has no counterpart there"
         )
 

@@ -108,7 +108,7 @@ def compare(
     if "failed" in found:
         return found
     tell(f"{job.name}: terms agree to {found['terms_apart']:.1e}; torch tries variants")
-    best, chosen = _fastest(Peer(command, question, folder))
+    best, chosen = fastest(Peer(command, question, folder))
     found |= chosen
     if "failed" in found:
         return found
@@ -130,7 +130,7 @@ def _agreement(ours: Mapping[str, Any], theirs: Found) -> Found:
     return found
 
 
-def _fastest(peer: Peer) -> tuple[Peer, Found]:
+def fastest(peer: Peer) -> tuple[Peer, Found]:
     """The peer as it is fastest, and the seconds a step of every way that was tried."""
     tried: dict[tuple[str, str], float] = {}
     failures: Found = {}
