@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from nst_jax.config import Config as Config
     from nst_jax.config import ControlConfig as ControlConfig
     from nst_jax.config import InputConfig as InputConfig
+    from nst_jax.config import MemoryConfig as MemoryConfig
     from nst_jax.config import NetworkConfig as NetworkConfig
     from nst_jax.config import ObjectiveConfig as ObjectiveConfig
     from nst_jax.config import OptimizerConfig as OptimizerConfig
@@ -36,6 +37,7 @@ _HOMES = {
     "NetworkConfig": ("nst_jax.config", "NetworkConfig"),
     "ObjectiveConfig": ("nst_jax.config", "ObjectiveConfig"),
     "OptimizerConfig": ("nst_jax.config", "OptimizerConfig"),
+    "MemoryConfig": ("nst_jax.config", "MemoryConfig"),
     "OutputConfig": ("nst_jax.config", "OutputConfig"),
     "Result": ("nst_jax.transfer", "Result"),
     "SolveConfig": ("nst_jax.config", "SolveConfig"),
@@ -49,6 +51,7 @@ __all__ = [
     "Config",
     "ControlConfig",
     "InputConfig",
+    "MemoryConfig",
     "NetworkConfig",
     "ObjectiveConfig",
     "OptimizerConfig",

@@ -18,6 +18,8 @@ from nst_jax.errors import RequestError
 
 Fields = Mapping[str, dataclasses.Field[Any]]
 
+_LONGEST_NAME = 100
+
 
 def settings(config: type) -> dict[str, dataclasses.Field[Any]]:
     """Every setting by its flat name; two of one name, or its negation, are a fault."""
@@ -66,12 +68,16 @@ def at_home(field: dataclasses.Field[Any], path: str) -> str:
 def read(arguments: Sequence[str], fields: Fields = SETTINGS) -> dict[str, Any]:
     """The values of the flags in one list of arguments."""
     for argument in arguments:
+        flag = argument.partition("=")[0]
         # absl's own flag, which would let every misspelt one pass.
-        if argument.partition("=")[0] in ("--undefok", "-undefok"):
+        if flag in ("--undefok", "-undefok"):
             raise RequestError(_unknown("undefok", fields))
+        # absl looks for what resembles it, by a function that calls itself.
+        if flag.startswith("-") and len(flag) > _LONGEST_NAME:
+            raise RequestError(_unknown(flag.lstrip("-")[:_LONGEST_NAME], fields))
     known = _definitions(fields)
     try:
-        _, *strays = known(["nst-jax", *arguments])
+        _, *strays = known(["nst-jax", *_completed(arguments, fields)])
     except absl_flags.UnrecognizedFlagError as error:
         raise RequestError(_unknown(error.flagname, fields)) from None
     except absl_flags.IllegalFlagValueError as error:
@@ -94,6 +100,16 @@ def read(arguments: Sequence[str], fields: Fields = SETTINGS) -> dict[str, Any]:
         for name in (*usage.NOT_SETTINGS, *fields)
         if known[name].present
     }
+
+
+def _completed(arguments: Sequence[str], fields: Fields) -> list[str]:
+    """The arguments with a value for each flag that may stand alone and does."""
+    alone = {
+        f"--{name}": f"--{name}={field.metadata['alone']}"
+        for name, field in fields.items()
+        if field.metadata.get("alone")
+    }
+    return [alone.get(argument, argument) for argument in arguments]
 
 
 def _value(name: str, value: Any, fields: Fields) -> Any:

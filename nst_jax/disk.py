@@ -124,6 +124,11 @@ def _beside(path: Path) -> Path:
     return path.parent / LEFTOVERS.replace("*", secrets.token_hex(8))
 
 
+def whole(path: Path) -> str:
+    """A name that means the same file from everywhere."""
+    return os.path.realpath(path)
+
+
 def are_one(path: Path, other: Path) -> bool:
     """Whether two names mean one file; on some disks capitals do not matter."""
     try:

@@ -17,7 +17,8 @@ from nst_jax import __version__
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
 
-_LONGEST = 1 << 20  # bytes; a device may never end
+_LONGEST = 1 << 18  # bytes of all flagfiles together; a device may never end
+_MOST = 100  # flagfiles, each counted whenever it is named
 _WORDS = {int: "a whole number", float: "a number"}
 
 
@@ -29,27 +30,50 @@ class Chunk(NamedTuple):
     path: str  # of the flagfile, empty on the command line
 
 
-def expand(
-    arguments: Sequence[str], where: str = "", within: tuple[str, ...] = ()
-) -> Iterator[Chunk]:
+class _Opened(NamedTuple):
+    """A flagfile of which the rest is still to be read."""
+
+    where: str
+    identity: str
+    rest: Iterator[str]
+
+
+def expand(arguments: Sequence[str]) -> Iterator[Chunk]:
     """Yields the arguments in order, each `--flagfile` replaced by its contents."""
-    plain: list[str] = []
-    here = within[-1] if within else ""
-    queue = iter(arguments)
-    for argument in queue:
-        flag, equals, path = argument.partition("=")
-        if flag not in ("--flagfile", "-flagfile"):
-            plain.append(argument)
+    opened = [_Opened("", "", iter(arguments))]  # each named in the one before
+    files = length = 0
+    while opened:
+        here = opened[-1]
+        plain, path = _up_to_flagfile(here.rest)
+        yield Chunk(here.where, plain, here.identity)
+        if path is None:
+            opened.pop()
             continue
-        yield Chunk(where, plain, here)
-        plain = []
-        path = os.path.expanduser(path if equals else next(queue, ""))
         text = _text_of(path)
+        files, length = files + 1, length + len(text)
         identity = os.path.realpath(path)
-        if identity in within:
-            raise RequestError(f"{where}flagfile {path!r} includes itself; take it out")
-        yield from expand(lines(text), f"{shown(path)}: ", (*within, identity))
-    yield Chunk(where, plain, here)
+        if any(identity == each.identity for each in opened):
+            raise RequestError(
+                f"{here.where}flagfile {path!r} includes itself; take it out"
+            )
+        # Without a loop they may still include each other for ever, two by two.
+        if files > _MOST or length > _LONGEST:
+            raise RequestError(
+                f"the flagfiles have more than {_LONGEST} bytes together, or are more "
+                f"than {_MOST}; the last is {path!r}"
+            )
+        opened.append(_Opened(f"{shown(path)}: ", identity, iter(lines(text))))
+
+
+def _up_to_flagfile(rest: Iterator[str]) -> tuple[list[str], str | None]:
+    """The arguments before the next flagfile, and its path if there is one."""
+    plain: list[str] = []
+    for argument in rest:
+        flag, equals, path = argument.partition("=")
+        if flag in ("--flagfile", "-flagfile"):
+            return plain, os.path.expanduser(path if equals else next(rest, ""))
+        plain.append(argument)
+    return plain, None
 
 
 def _text_of(path: str) -> str:

@@ -128,6 +128,7 @@ _NEEDS: dict[str, tuple[str, Acts]] = {
     "average_decay": ("--keep=average", lambda c: c.solve.keep == "average"),
     "beta1": ("--optimizer=adam", _by_optimizer("adam")),
     "beta2": ("--optimizer=adam", _by_optimizer("adam")),
+    "checkpoint_every": ("--checkpoint", lambda c: bool(c.output.checkpoint)),
     "color_when": (
         "a --color by histogram or a linear map",
         lambda c: c.control.color not in ("none", "luminance"),
@@ -210,6 +211,7 @@ _NEEDS: dict[str, tuple[str, Acts]] = {
         lambda c: not _is_balanced(c) or c.objective.tv_weight > 0,
     ),
     "style_weights": ("several --style pictures", lambda c: len(c.inputs.style) > 1),
+    "tolerance_steps": ("a --tolerance above 0", lambda c: c.solve.tolerance > 0),
     "tv_loss": ("a --tv_weight above 0", lambda c: c.objective.tv_weight > 0),
     "tv_range": (
         "a --tv_weight or --laplacian_weight above 0",

@@ -8,6 +8,7 @@ what is `relu4_2` here (its activations include the ReLU).
 
 import dataclasses
 import difflib
+import functools
 import re
 from typing import Literal
 
@@ -46,6 +47,7 @@ class Layer:
     reach: int
 
 
+@functools.cache
 def table(network: Network) -> tuple[Layer, ...]:
     """Every layer of a network, from the image upwards.
 
@@ -127,11 +129,17 @@ def weighted_each(
     return weights
 
 
-def up_to(names: tuple[str, ...], network: Network) -> tuple[Layer, ...]:
-    """The part of the table that must be computed to obtain `names`."""
+def up_to(
+    names: tuple[str, ...], network: Network, after: str = ""
+) -> tuple[Layer, ...]:
+    """The part of the table that must be computed to obtain `names`.
+
+    What comes up to the layer called `after`, itself included, is left out.
+    """
     rows = table(network)
     deepest = max((i for i, row in enumerate(rows) if row.name in names), default=-1)
-    return rows[: deepest + 1]
+    first = [row.name for row in rows].index(after) + 1 if after else 0
+    return rows[first : deepest + 1]
 
 
 def least_side(names: tuple[str, ...], network: Network) -> int:

@@ -1,16 +1,26 @@
-"""How much of the device's memory a job takes, from the compiled program itself."""
+"""How much memory a job takes, and whether and in which windows it fits.
 
+Counted from the layers' tables and not from a compiled program, so that it is known
+before anything is compiled and a search over plans costs nothing. docs/memory.md has
+how far the counts are from what was measured.
+"""
+
+import bisect
+import dataclasses
 import functools
+import math
 import sys
-from collections.abc import Callable, Sequence
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 
-from nst_jax import layers, objective, prepare, targets, transfer
-from nst_jax.arrays import Preprocessing, Style
+from nst_jax import devices, fitting, footprint, objective, optimizers, tiles, vgg
 from nst_jax.config import Config
+from nst_jax.errors import RequestError
+from nst_jax.footprint import Network
+from nst_jax.kept import Keep
 
 try:
     import resource
@@ -19,31 +29,137 @@ except ImportError:  # Windows
 
 Shape = tuple[int, int]
 
+_PIXEL = 3 * 4  # bytes
+# The program itself, with Python, JAX, XLA's compiler and its code.
+_PROGRAM = 430 * 2**20
+# Images beside the optimiser's state: on the host, the step's own, and while a
+# picture is taken over.
+_PICTURES = 9
+# With fewer pairs L-BFGS is not worth its name.
+_LEAST_HISTORY = 3
+_LARGEST = 2**15  # pixels of a long side that is asked about
 
-def estimate(content: Shape, styles: Sequence[Shape], config: Config) -> int | None:
-    """Bytes at the peak of a job: network, targets, image, optimiser, features.
 
-    Nothing is computed, but the step is compiled, and so are the statistics of the
-    largest style, whose features may be the larger need. None where the device's
-    compiler does not tell. Masks, a small part, are left out.
-    """
-    how = objective.recipe(config.objective, prepare.forward(config))
-    settings = config.solve
-    solver = transfer.solver(
-        how, config.optimizer, settings.keep, settings.average_decay
+class Need(NamedTuple):
+    """Bytes at the peak of a job, by what they are for."""
+
+    program: int
+    network: int
+    pictures: int  # and their targets
+    optimizer: int
+    features: int
+
+    @property
+    def total(self) -> int:
+        """All of it."""
+        return sum(self)
+
+
+def need(
+    content: Shape, styles: Sequence[Shape], config: Config, forward: vgg.Forward
+) -> Need:
+    """What a job takes at its peak, in the windows that `plan` gives it."""
+    used = _network(config, forward)
+    chosen = plan(content, config, forward)
+    of_styles = (
+        footprint.looking(used, style_plan(each, config, forward), each)
+        for each in styles
     )
-    state = jax.eval_shape(solver.init, _array(*content, 3))
-    last = jax.ShapeDtypeStruct((), jnp.int32)
-    problem = _problem(how, content, config)
-    steps = solver.chunk.lower(problem, state, last)
-    largest = max(styles, key=lambda shape: shape[0] * shape[1])
-    before = jax.jit(_style(how)).lower(*_network(config), _array(*largest, 3))
-    peaks = [_peak(lowered.compile()) for lowered in (before, steps)]
-    # Beside what the loop takes, the kernels of which it takes another form.
-    whole, _ = _network(config)
-    changed = [name for name, each in problem.params.items() if "spread" in each]
-    beside = _bytes([whole[name] for name in changed])
-    return max(peaks[0], peaks[1] + beside) if all(peaks) else None
+    # A style as large as the content is among the pictures already.
+    more = sum(math.prod(each) for each in styles) - math.prod(content)
+    fixed = _fixed(content, config, used, chosen)
+    return fixed._replace(
+        pictures=fixed.pictures + _PIXEL * max(0, more),
+        features=max(footprint.stepping(used, chosen, content), *of_styles, 0),
+    )
+
+
+def limit(config: Config) -> int:
+    """Bytes that a job may take: as asked for, or all there are but a tenth."""
+    asked = config.memory.memory_limit
+    return int(asked * 2**30) if asked else int(0.9 * devices.memory())
+
+
+def plan(content: Shape, config: Config, forward: vgg.Forward) -> tiles.Plan:
+    """The windows in which a picture of this shape is looked at."""
+    used, settings = _network(config, forward), config.memory
+    if not used.names:
+        return ()
+    if settings.tile not in ("auto", "none"):
+        return fitting.of_side(used, content, int(settings.tile))
+    usual = fitting.strips(used, content) if settings.rematerialize else ()
+    if settings.tile == "none":
+        return usual
+    room = limit(config) - _fixed(content, config, used, usual).total
+    if footprint.stepping(used, usual, content) <= room:
+        return usual
+    return fitting.least_work(used, content, room)
+
+
+def style_plan(style: Shape, config: Config, forward: vgg.Forward) -> tiles.Plan:
+    """The windows in which a style of this shape is looked at, once."""
+    used, settings = _network(config, forward._replace(wrap="none")), config.memory
+    if not used.names or (settings.tile == "none" and not settings.rematerialize):
+        return ()
+    if settings.tile not in ("auto", "none"):
+        return fitting.of_side(used, style, int(settings.tile))
+    if settings.rematerialize:
+        return fitting.strips(used, style)
+    return fitting.squares(used, style, limit(config) // 4)
+
+
+def fitted(
+    content: Shape, styles: Sequence[Shape], config: Config, forward: vgg.Forward
+) -> Config:
+    """The settings with which a job fits: the same, but for a shorter history.
+
+    What cannot fit is refused, with the settings that would.
+    """
+
+    def fits(changed: Config) -> bool:
+        return need(content, styles, changed, forward).total <= limit(config)
+
+    moves = config.optimizer
+    if fits(config):
+        return config
+    if config.memory.tile == "auto" and moves.optimizer == "lbfgs":
+        shorter = range(_LEAST_HISTORY, moves.history)
+        # Those that fit come first.
+        count = bisect.bisect(
+            shorter, 0, key=lambda history: not fits(_with(config, history=history))
+        )
+        if count:
+            return _with(config, history=shorter[count - 1])
+    ways = {
+        "--tile=auto": _with(config, tile="auto"),
+        "--tile=auto --optimizer=adam": _with(config, "adam", tile="auto"),
+    }
+    size = largest(content, styles, config, forward)
+    would = [name for name, changed in ways.items() if fits(changed)][:1]
+    would += [f"--size={size}"] if size else ["more memory"]
+    asked = need(content, styles, config, forward).total
+    raise RequestError(
+        f"{content[1]}x{content[0]} must fit into {_gib(limit(config))}, and takes "
+        f"about {_gib(asked)} with these settings; it fits with {' or '.join(would)}"
+    )
+
+
+def largest(
+    content: Shape, styles: Sequence[Shape], config: Config, forward: vgg.Forward
+) -> int:
+    """The largest long side at which a job of this kind fits; 0 if none does."""
+    there, long = limit(config), max(content)
+    least = config.least_content()
+
+    def fits(size: int) -> bool:
+        rows, columns = (max(least, round(side * size / long)) for side in content)
+        return need((rows, columns), styles, config, forward).total <= there
+
+    low, high = 0, _LARGEST
+    while high - low > max(1, low // 100):
+        middle = (low + high) // 2
+        low, high = (middle, high) if fits(middle) else (low, middle)
+    return low
 
 
 def peaks(device: jax.Device) -> dict[str, int]:
@@ -58,89 +174,48 @@ def peaks(device: jax.Device) -> dict[str, int]:
     return found
 
 
-def _bytes(arrays: Any) -> int:
-    return sum(a.size * a.dtype.itemsize for a in jax.tree.leaves(arrays))
+def _network(config: Config, forward: vgg.Forward) -> Network:
+    """The part of the settings that features depend on."""
+    how = objective.recipe(config.objective, forward)
+    names = tuple(dict.fromkeys((*how.content_layers, *how.style_layers)))
+    return Network(names, forward)
 
 
-def _peak(compiled: jax.stages.Compiled) -> int:
-    sizes = compiled.memory_analysis()
-    if sizes is None:
-        return 0
-    return int(
-        sizes.argument_size_in_bytes
-        + sizes.output_size_in_bytes
-        + sizes.temp_size_in_bytes
-        - sizes.alias_size_in_bytes
+def _fixed(content: Shape, config: Config, used: Network, chosen: tiles.Plan) -> Need:
+    """What a job takes whatever the windows of a step, but for its styles."""
+    how = objective.recipe(config.objective, used.forward)
+    targets = footprint.whole_maps(used, content, how.content_layers)
+    settings = config.optimizer
+    return Need(
+        program=_PROGRAM if devices.current().platform == "cpu" else 0,
+        network=footprint.network_bytes(used, chosen, content),
+        pictures=_PICTURES * _PIXEL * math.prod(content) + targets,
+        optimizer=_state(content, settings, config.solve.keep),
+        features=0,
     )
 
 
-def _problem(how: objective.Recipe, content: Shape, config: Config) -> Any:
-    """The problem of a job as shapes, without its numbers."""
-    network, picture = _network(config), _array(*content, 3)
-    factors = objective.weights(config.objective, config.network.network)
-    problem = objective.Problem(
-        *network,
-        targets.Targets(
-            jax.eval_shape(_content(how), *network, picture),
-            jax.eval_shape(_targets(how), *network, picture),
-        ),
-        jax.tree.map(lambda _: _array(), factors),
-        objective.Maps({}, dict.fromkeys(how.style_layers, _array(1)), {}, None),
-    )
-    ready = functools.partial(prepare.ready, how=how, pixels=content[0] * content[1])
-    return jax.eval_shape(ready, problem)
+@functools.lru_cache(maxsize=256)
+def _state(shape: Shape, settings: Any, keep: Keep) -> int:
+    """The optimiser's state, and the images that travel with it."""
+    image = jax.ShapeDtypeStruct((*shape, 3), jnp.float32)
+    state = jax.eval_shape(optimizers.make(settings).init, image)
+    whole = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    images = 2 if keep == "last" else 3  # the image, the last good one, what is kept
+    return whole + images * _PIXEL * math.prod(shape)
 
 
-def _content(how: objective.Recipe) -> Callable[..., dict[str, jax.Array]]:
-    def content(params: Any, preprocessing: Any, image: Any) -> dict[str, jax.Array]:
-        found = targets.content_targets(
-            params, preprocessing, image, how.content_layers, how.forward
-        )
-        return found | objective.edges(how, image)
-
-    return content
-
-
-def _style(how: objective.Recipe) -> Callable[..., dict[str, Style]]:
-    return functools.partial(
-        targets.style_statistics,
-        regions={},
-        names=how.style_layers,
-        forward=how.forward,
-        division=how.gram_division,
-        statistics=how.statistics,
+def _with(config: Config, optimizer: str = "", **changes: Any) -> Config:
+    """The settings with other ones of the memory or of the optimiser."""
+    moves: dict[str, Any] = {"optimizer": optimizer} if optimizer else {}
+    if "history" in changes:
+        moves["history"] = changes.pop("history")
+    return dataclasses.replace(
+        config,
+        optimizer=dataclasses.replace(config.optimizer, **moves),
+        memory=dataclasses.replace(config.memory, **changes),
     )
 
 
-def _targets(how: objective.Recipe) -> Callable[..., dict[str, Style]]:
-    def style(*arguments: Any) -> dict[str, Style]:
-        found = _style(how)(*arguments)
-        return targets.style_targets(
-            [found],
-            dict.fromkeys(how.style_layers, jnp.ones((1, 1))),
-            how.statistics,
-            how.root_steps,
-        )
-
-    return style
-
-
-def _network(config: Config) -> tuple[Any, Any]:
-    preprocessing = Preprocessing(_array(), _array(3), _array(3))
-    return _params(config.network.network), preprocessing
-
-
-def _params(network: layers.Network) -> Any:
-    return {
-        row.name: {
-            "kernel": _array(3, 3, row.inputs, row.channels),
-            "bias": _array(row.channels),
-        }
-        for row in layers.table(network)
-        if row.kind == "conv"
-    }
-
-
-def _array(*shape: int) -> Any:
-    """A shape that stands for an array."""
-    return jax.ShapeDtypeStruct(shape, jnp.float32)
+def _gib(count: int) -> str:
+    return f"{count / 2**30:.1f} GiB"

@@ -1,19 +1,24 @@
 """The terms of the loss as rows of a CSV file, written while the run goes on."""
 
 import csv
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import IO
+from typing import IO, NamedTuple
 
 from nst_jax.arrays import LossTerms
 
 
+class Lines(NamedTuple):
+    """How a file of rows is written."""
+
+    add: Callable[[Mapping[str, str]], None]
+    back: Callable[[Sequence[Mapping[str, str]]], None]  # to these alone
+
+
 @contextmanager
-def table(
-    path: Path | None, *, overwrite: bool
-) -> Iterator[Callable[[Mapping[str, str]], None]]:
-    """What adds a row to a file that appears with the first.
+def table(path: Path | None, *, overwrite: bool) -> Iterator[Lines]:
+    """The lines of a file that appears with the first row.
 
     Without a path, nothing happens.
     """
@@ -30,7 +35,16 @@ def table(
                 opened.append(stack.enter_context(file))
             write(opened[0], row, first=first)
 
-        yield add
+        def back(rows: Sequence[Mapping[str, str]]) -> None:
+            for file in opened:
+                file.seek(0)
+                file.truncate()
+                if rows:
+                    csv.DictWriter(file, rows[0], lineterminator="\n").writeheader()
+            for row in rows:
+                add(row)
+
+        yield Lines(add, back)
 
 
 def row(step: int, seconds: float, terms: LossTerms) -> dict[str, str]:

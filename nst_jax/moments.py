@@ -19,8 +19,11 @@ def moments(
     features: Features,
     weight: Float[Array, "h w r"] | None = None,
     centre: Float[Array, "r c"] | None = None,
+    inside: Float[Array, "h w"] | None = None,
 ) -> Moments:
     """The weighted sums of 1, f - a and (f - a)(f - a)^T over positions, by region.
+
+    Only where it is `inside`, if that is given: 1 there, and 0 elsewhere.
 
     Without a weight the whole picture is one region. A mask is a weight; a soft
     guide T as Gatys et al. (2017, eq. 6) use it is the weight T^2.
@@ -33,11 +36,16 @@ def moments(
     (1, 4, 4)
     """
     rows = features.reshape(-1, features.shape[-1])
+    here = None if inside is None else inside.reshape(-1, 1)
     if weight is None:
         centred = rows if centre is None else rows - centre
         count = jnp.full((1,), rows.shape[0], rows.dtype)
+        if here is not None:
+            # Ones and zeros are their own squares.
+            centred, count = here * centred, here.sum(0)
         return Moments(count, centred.sum(0)[None], _products(centred, centred)[None])
     share = weight.reshape(-1, weight.shape[-1])
+    share = share if here is None else here * share
     first, second = [], []
     # One region at a time: all at once would hold `n r c` values. Sums and not a
     # product for the first: a product with one row adds up naively, and loses

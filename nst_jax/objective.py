@@ -6,15 +6,17 @@
 `finish`.
 """
 
+import functools
 from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax import config, layers, losses, moments, vgg
+from nst_jax import config, layers, losses, moments, targets, tiles, vgg, windows
 from nst_jax.arrays import (
     FeatureMaps,
+    Features,
     Image,
     LossTerms,
     Moments,
@@ -23,7 +25,6 @@ from nst_jax.arrays import (
     RegionMaps,
     Style,
 )
-from nst_jax.targets import Targets
 
 # The one content term that looks at the image itself and not at a layer.
 EDGES = "laplacian"
@@ -43,6 +44,7 @@ class Recipe(NamedTuple):
     style_reduction: losses.StyleReduction
     tv_loss: losses.VariationForm | None
     tv_range: float
+    plan: tiles.Plan = ()
 
     @property
     def statistics(self) -> tuple[str, ...]:
@@ -72,9 +74,16 @@ class Problem(NamedTuple):
 
     params: Params
     preprocessing: Preprocessing
-    targets: Targets
+    targets: targets.Targets
     weights: LossTerms  # the factor of each term
     maps: Maps
+
+
+class LayerSums(NamedTuple):
+    """Sums over the positions of one layer, as far as it is looked at."""
+
+    content: Float[Array, "2"] | None
+    style: Moments | None
 
 
 class Parts(NamedTuple):
@@ -85,7 +94,9 @@ class Parts(NamedTuple):
     tv: Float[Array, "2"] | None
 
 
-def recipe(settings: config.ObjectiveConfig, forward: vgg.Forward) -> Recipe:
+def recipe(
+    settings: config.ObjectiveConfig, forward: vgg.Forward, plan: tiles.Plan = ()
+) -> Recipe:
     """The static half of an objective; what has no weight is not computed."""
     factors = _factors(settings, forward.network)
     edges = factors.content.pop(EDGES, 0)
@@ -101,6 +112,7 @@ def recipe(settings: config.ObjectiveConfig, forward: vgg.Forward) -> Recipe:
         style_reduction=settings.style_reduction,
         tv_loss=settings.tv_loss if factors.tv else None,
         tv_range=settings.tv_range,
+        plan=plan,
     )
 
 
@@ -136,30 +148,56 @@ def edges(how: Recipe, image: Image) -> FeatureMaps:
 def parts(how: Recipe, problem: Problem, image: Image) -> Parts:
     """The sums over a picture's positions."""
     names = tuple(dict.fromkeys((*how.content_layers, *how.style_layers)))
-    found = vgg.features(
-        problem.params, problem.preprocessing, image, names, how.forward
-    )
-    goal, maps = problem.targets, problem.maps
-    content = {
-        name: losses.differences(
-            found[name], goal.content[name], how.content_loss, maps.content.get(name)
-        )
-        for name in how.content_layers
-    }
+    gather = functools.partial(_gathered, how)
+    sums, _ = windows.walk(problem, image, names, how.forward, how.plan, gather)
+    content = {name: sums[name].content for name in how.content_layers}
     for name, outline in edges(how, image).items():
-        content[name] = losses.differences(outline, goal.content[name], "mean")
+        target = problem.targets.content[name]
+        content[name] = losses.differences(outline, target, "mean")
     return Parts(
         content=content,
-        style={
-            name: moments.moments(
-                found[name], maps.regions.get(name), goal.style[name].mean
-            )
-            for name in how.style_layers
-        },
+        style={name: sums[name].style for name in how.style_layers},
         tv=losses.variations(image, how.tv_loss, how.tv_range, how.forward.wrap)
         if how.tv_loss
         else None,
     )
+
+
+def _gathered(
+    how: Recipe, problem: Problem, found: FeatureMaps, place: windows.Place | None
+) -> dict[str, LayerSums]:
+    """The sums at layers of the whole, or of a window over what it owns."""
+    means = {name: style.mean for name, style in problem.targets.style.items()}
+    regions = problem.maps.regions
+    return {
+        name: LayerSums(
+            _content(how, problem, features, name, place)
+            if name in how.content_layers
+            else None,
+            targets.sums(features, regions.get(name), means[name], name, place)
+            if name in how.style_layers
+            else None,
+        )
+        for name, features in found.items()
+    }
+
+
+def _content(
+    how: Recipe,
+    problem: Problem,
+    features: Features,
+    name: str,
+    place: windows.Place | None,
+) -> Float[Array, "2"]:
+    """The sums of one layer's content term."""
+    goal, weight = problem.targets.content[name], problem.maps.content.get(name)
+    if place is not None:
+        inside = place.inside(features, name)
+        goal = place.cut(goal, features, name)
+        weight = (
+            inside if weight is None else inside * place.cut(weight, features, name)
+        )
+    return losses.differences(features, goal, how.content_loss, weight)
 
 
 def finish(

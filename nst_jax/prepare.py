@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float32
 
-from nst_jax import color, devices, layers, masks, objective, targets, vgg
+from nst_jax import color, devices, layers, masks, memory, objective, targets, vgg
 from nst_jax.arrays import Params, Preprocessing, RegionMaps, Weights
 from nst_jax.config import Config, ControlConfig, NetworkConfig
 from nst_jax.errors import RequestError
@@ -21,11 +21,11 @@ Masks = Float32[np.ndarray, "_ _ _"]
 _WORTHWHILE = 128 * 128
 
 _content_targets = jax.jit(
-    targets.content_targets, static_argnames=("names", "forward")
+    targets.content_targets, static_argnames=("names", "forward", "plan")
 )
 _style_statistics = jax.jit(
     targets.style_statistics,
-    static_argnames=("names", "forward", "division", "statistics"),
+    static_argnames=("names", "forward", "division", "statistics", "plan"),
 )
 _spread = jax.jit(vgg.spread, static_argnames=("names", "precision"))
 _style_targets = jax.jit(
@@ -68,7 +68,7 @@ def problem(
         raise RequestError(
             f"--weights must be of {config.network.network}, got {weights.network}"
         )
-    how = objective.recipe(config.objective, forward(config))
+    how = recipe(config, pictures.content.shape[:2])
     _check(pictures, how)
     config.objective.check_styles(len(pictures.styles))
     content = jnp.asarray(pictures.content)
@@ -77,7 +77,7 @@ def problem(
         # Spread factors of 8 bits are other numbers: they are to be compared alike.
         params = _fast(params, how, math.prod(pictures.content.shape[:2]))
     given = params, preprocessing
-    kept = _content_targets(*given, content, how.content_layers, how.forward)
+    kept = _content_targets(*given, content, how.content_layers, how.forward, how.plan)
     kept |= objective.edges(how, content)
     # Only the result tiles: round a style's borders lies no more of it.
     flat = how.forward._replace(wrap="none")
@@ -90,6 +90,7 @@ def problem(
             flat,
             how.gram_division,
             how.statistics,
+            memory.style_plan(style.shape[:2], config, flat),
         )
         for style, masks_of_style in itertools.zip_longest(
             pictures.styles, pictures.style_regions
@@ -102,6 +103,13 @@ def problem(
     factors = objective.weights(config.objective, weights.network)
     maps = _maps(pictures, how, config.control, emphasis)
     return how, objective.Problem(*given, goal, factors, maps)
+
+
+def recipe(config: Config, shape: tuple[int, int]) -> objective.Recipe:
+    """The formulas of a job, and the windows for a picture of this shape."""
+    how = forward(config)
+    plan = memory.plan(shape, config, how)
+    return objective.recipe(config.objective, how, plan)
 
 
 def constants(
@@ -272,6 +280,8 @@ def _fast(params: Params, how: objective.Recipe, pixels: int) -> Params:
     names = (*how.content_layers, *how.style_layers)
     if how.forward.products == "direct" or not names or pixels < _WORTHWHILE:
         return params
+    if how.plan:
+        pixels = math.prod(how.plan[0].window)
     worth = vgg.worth_spreading(names, how.forward.network, pixels)
     slow = {name: params[name] for name in worth if "kernel" in params[name]}
     return params | _spread(slow, tuple(slow), how.forward.precision)

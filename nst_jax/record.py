@@ -21,6 +21,7 @@ class Files(NamedTuple):
 
     output: Path
     flags: Path
+    record: Path
     metrics: Path | None
     preview: Path | None
     report: Path | None
@@ -33,6 +34,11 @@ class Files(NamedTuple):
             return None
         output = self.output
         return output.with_name(f"{output.stem}_{step:06d}{output.suffix}")
+
+    def single(self) -> list[Path]:
+        """Those that are one file each."""
+        here = (self.output, self.flags, self.record)
+        return [*here, *filter(None, (self.metrics, self.preview, self.report))]
 
 
 class Texts(NamedTuple):
@@ -47,6 +53,7 @@ class Kept(NamedTuple):
 
     picture: Path
     flags: Path
+    record: Path
     trouble: str
 
 
@@ -61,6 +68,7 @@ def plan(config: Config) -> Files:
     return Files(
         output=output,
         flags=output.with_suffix(".flags"),
+        record=output.with_suffix(".json"),
         metrics=Path(settings.metrics) if settings.metrics else None,
         preview=Path(settings.preview) if settings.preview else None,
         report=Path(settings.report) if settings.report else None,
@@ -69,30 +77,42 @@ def plan(config: Config) -> Files:
     )
 
 
-def check(files: Files, config: Config, sources: Sequence[str] = ()) -> None:
+def check(
+    files: Files,
+    config: Config,
+    sources: Sequence[str] = (),
+    owned: frozenset[str] = frozenset(),
+) -> None:
     """Raises unless every file can be written without harming one that is there.
 
-    `sources` are files that settings were read from.
+    `sources` are files that settings were read from, `owned` those that the run wrote
+    before it was cut off: they may be replaced.
     """
-    overwrite = config.output.overwrite
+
+    def may(path: Path) -> bool:
+        return config.output.overwrite or disk.whole(path) in owned
+
     if files.report and files.report.suffix.lower() not in (".html", ".htm"):
         raise RequestError(
             f"--report must end in .html, got {config.output.report!r}; it is a page"
         )
     depth = int(config.output.bit_depth)
     _check_distinct(files, [*_read(config, sources)])
-    images.check_output(files.output, overwrite=overwrite, bit_depth=depth)
-    if files.preview:
-        images.check_output(files.preview, overwrite=overwrite, bit_depth=8)
-    if os.path.lexists(files.flags) and not overwrite:
-        raise RequestError(
-            f"{str(files.flags)!r}, where the settings of {str(files.output)!r} go, "
-            f"exists already; choose another name or allow --overwrite"
-        )
-    for path in (files.flags, files.metrics, files.report):
-        if path:
-            disk.check(path, overwrite=overwrite)
-    check_numbered(files, overwrite=overwrite)
+    output, preview = files.output, files.preview
+    images.check_output(output, overwrite=may(output), bit_depth=depth)
+    if preview:
+        images.check_output(preview, overwrite=may(preview), bit_depth=8)
+    beside = {files.flags: "settings", files.record: "facts"}
+    for path, what in beside.items():
+        if os.path.lexists(path) and not may(path):
+            raise RequestError(
+                f"{str(path)!r}, where the {what} of {str(output)!r} go, exists "
+                f"already; choose another name or allow --overwrite"
+            )
+    for each in (files.flags, files.record, files.metrics, files.report):
+        if each:
+            disk.check(each, overwrite=may(each))
+    check_numbered(files, overwrite=may(output))
 
 
 def check_numbered(files: Files, *, overwrite: bool) -> None:
@@ -122,8 +142,10 @@ def with_facts(text: str, facts: Mapping[str, str]) -> str:
     return flagfile.comments(rows) + text
 
 
-def keep(files: Files, picture: bytes, settings: str, *, overwrite: bool) -> Kept:
-    """Writes the result and its settings, elsewhere if need be; says where.
+def keep(
+    files: Files, picture: bytes, settings: str, account: str, *, overwrite: bool
+) -> Kept:
+    """Writes the result, its settings and its record, elsewhere if need be; says where.
 
     Without `overwrite` what has their names by now stays, and they get others. Where
     the folder fails, they go to the current one, then to that of temporary files.
@@ -139,10 +161,13 @@ def keep(files: Files, picture: bytes, settings: str, *, overwrite: bool) -> Kep
             where = Path(tempfile.gettempdir()) if folder is None else folder
             output = _keep(where / files.output.name, picture, replacing)
             flags = _keep(output.with_suffix(".flags"), text, replacing)
+            told = account.encode("utf-8", "surrogateescape")
+            record = _keep(output.with_suffix(".json"), told, replacing)
         except OSError as error:
             failure = failure or error
             continue
-        return Kept(output, flags, _trouble(files, output, flags, failure))
+        names = [output, flags, record]
+        return Kept(output, flags, record, _trouble(files, names, failure))
     raise failure or AssertionError("there are folders to try")
 
 
@@ -153,11 +178,11 @@ def _keep(path: Path, data: bytes, overwrite: bool) -> Path:
     return path
 
 
-def _trouble(files: Files, output: Path, flags: Path, failure: OSError | None) -> str:
+def _trouble(files: Files, names: list[Path], failure: OSError | None) -> str:
     name = repr(str(files.output))
     if failure:
         return f"{name} could not be written ({disk.reason(failure)})"
-    if (output, flags) != (files.output, files.flags):
+    if names != [files.output, files.flags, files.record]:
         return f"another file has the name {name}, or that of its settings, and stays"
     return ""
 
@@ -204,8 +229,7 @@ def _read(config: Config, sources: Sequence[str]) -> Iterator[tuple[Path, str]]:
 
 
 def _check_distinct(files: Files, taken: list[tuple[Path, str]]) -> None:
-    single = (files.output, files.flags, files.metrics, files.preview, files.report)
-    for path in filter(None, single):
+    for path in files.single():
         for other, what in taken:
             if disk.are_one(path, other):
                 raise _over(path, what)

@@ -32,11 +32,15 @@ def main(argv: Sequence[str]) -> int:
 
 
 def _run(request: flags.Request, since: float) -> int:
-    from nst_jax import idle, inputs, record
+    from nst_jax import checkpoint, idle, inputs, record
 
     config = request.config
     files = record.plan(config)
-    record.check(files, config, request.sources)
+    found = checkpoint.looked_into(config.output)
+    owned = checkpoint.owned(found)
+    record.check(files, config, request.sources, owned)
+    if owned:  # what is there is this run's own, or nothing is
+        config = config.overwriting()
     if files.report:
         from nst_jax import report
 
@@ -53,12 +57,13 @@ def _run(request: flags.Request, since: float) -> int:
     marks = scales.starts(len(shapes), settings.steps, settings.scale_steps)
     files = files._replace(steps=marks[-1])
     record.check_numbered(files, overwrite=config.output.overwrite)
-    notes = idle.told(config, request.typed, shapes)
+    notes = [*found.troubles, *idle.told(config, request.typed, shapes)]
 
     start.prepare_jax(config.output.device)
     from nst_jax import job
 
-    return job.run(config, files, pictures, flags.origin(request), notes, since)
+    told = job.Told(flags.origin(request), notes, since, found.checkpoint)
+    return job.run(config, files, pictures, told)
 
 
 if __name__ == "__main__":

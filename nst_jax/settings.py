@@ -21,6 +21,7 @@ def setting(
     high: float = math.inf,
     file: Literal["no", "read", "written"] = "no",
     words: tuple[str, ...] = (),
+    alone: str = "",
     stored: Literal["always", "beside", "never"] = "always",
 ) -> Any:
     """A field with its help and inclusive range.
@@ -32,6 +33,7 @@ def setting(
         high: the largest number.
         file: whether it names files, and what is done with them.
         words: values of such a field that name no file.
+        alone: the value of a flag that stands without one; empty: it needs a value.
         stored: where a run keeps it: inside its picture and in the flagfile beside
             it, only beside (what belongs to this machine), or nowhere.
     """
@@ -41,6 +43,7 @@ def setting(
         "high": high,
         "file": file,
         "words": words,
+        "alone": alone,
         "stored": stored,
     }
     return dataclasses.field(default=default, metadata=about)

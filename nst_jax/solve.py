@@ -1,12 +1,11 @@
 """The loop: chunks of steps on the device, control between them.
 
 A chunk is one `while_loop` whose length is an argument, so that one executable
-serves every length and nothing is fetched inside. It ends early when the loss,
-its gradient or the image stops being finite; the last image that had a finite
-loss travels along. The objective and the optimiser are arguments.
+serves every length and nothing is fetched inside. It ends early when a step has a
+fault or the loss has settled (`guard`); the last image that had a good loss travels
+along, and a run goes on from it. The objective and the optimiser are arguments.
 """
 
-import math
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -15,28 +14,19 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Int
 
+from nst_jax import guard
+from nst_jax import kept as keeping
 from nst_jax.arrays import Image, LossTerms, Scalar
+from nst_jax.guard import Bounds
+from nst_jax.kept import Average, Best
+from nst_jax.kept import Keep as Keep
 from nst_jax.optimizers import Optimizer, Step
 
 # (problem, image) -> terms; the problem is a pytree that `solve` hands through.
 ObjectiveFn = Callable[[Any, Image], LossTerms]
 
 
-Keep = Literal["last", "best", "average"]
-
-
-class Average(NamedTuple):
-    """A running mean of the images, biased towards zero by what it has not seen."""
-
-    image: Image
-    unseen: Scalar  # the share that is still missing
-
-
-class Best(NamedTuple):
-    """The image with the lowest loss so far."""
-
-    image: Image
-    value: Scalar
+Halt = Literal["", "settled", "time"]
 
 
 class State(NamedTuple):
@@ -45,8 +35,9 @@ class State(NamedTuple):
     image: Image
     opt_state: Any
     step: Int[Array, ""]  # updates so far
-    good: Image  # the last image whose loss was finite
+    good: Image  # the last image whose loss was good
     kept: Average | Best | None = None  # what the result is made of, if not the image
+    bounds: Bounds | None = None  # `init` sets them
 
 
 class Info(NamedTuple):
@@ -54,7 +45,26 @@ class Info(NamedTuple):
 
     value: Scalar
     grad_norm: Scalar
-    is_finite: Bool[Array, ""]
+    is_finite: Bool[Array, ""]  # and free of other faults
+    fault: Int[Array, ""] | int = 0  # which, as `guard` counts them
+    is_settled: Bool[Array, ""] | bool = False
+
+
+class Recovery(NamedTuple):
+    """A fault, and where the run went on."""
+
+    step: int
+    fault: int
+    rate: float  # by what its updates are multiplied from there
+
+
+class Place(NamedTuple):
+    """Where in the whole run its solver stands."""
+
+    scale: int = 0
+    first: int = 0  # the step at which the scale began
+    recoveries: int = 0  # so far
+    halvings: int = 0  # of the rate
 
 
 class Progress(NamedTuple):
@@ -69,6 +79,10 @@ class Progress(NamedTuple):
     value: float  # the total, at this image if `terms` is there, else one step ago
     terms: LossTerms | None  # on the host
     is_finite: bool
+    fault: int = 0  # what it ends with, as `guard` counts them
+    halt: Halt = ""  # why the scale ends before its last step
+    recovery: Recovery | None = None  # if the run has just gone back
+    place: Place = Place()
 
     @property
     def image(self) -> Image:
@@ -89,6 +103,8 @@ class Solver(NamedTuple):
     init: Callable[..., State]  # (image, opt_state, step)
     chunk: jax.stages.Wrapped  # (problem, state, last step) -> (State, Info)
     terms: ObjectiveFn
+    back: Callable[[State], State]  # from a bad image to the good one before it
+    restart: Callable[[State, float], State]  # its optimiser afresh, at another rate
 
 
 def make(
@@ -96,10 +112,12 @@ def make(
     optimizer: Optimizer,
     keep: Keep = "last",
     decay: float = 0.99,
+    options: tuple[tuple[str, str], ...] = (),
 ) -> Solver:
     """The solver of an objective, which is jitted already.
 
-    `decay` is the share of the past in the average that `keep` may ask for.
+    `decay` is the share of the past in the average that `keep` may ask for, `options`
+    are the compiler's.
     """
 
     def init(image: Image, opt_state: Any = None, step: int = 0) -> State:
@@ -108,7 +126,9 @@ def make(
         first, good = (jnp.array(image, image.dtype, copy=True) for _ in range(2))
         if opt_state is None:
             opt_state = optimizer.init(first)
-        return State(first, opt_state, jnp.int32(step), good, _kept(keep, decay, first))
+        kept = keeping.first(keep, decay, first)
+        bounds = guard.bounds(step)
+        return State(first, opt_state, jnp.int32(step), good, kept, bounds)
 
     def chunk(problem: Any, state: State, last: Int[Array, ""]) -> tuple[State, Info]:
         def loss(image: Image) -> Scalar:
@@ -116,7 +136,8 @@ def make(
 
         def goes_on(carry: tuple[State, Info]) -> Bool[Array, ""]:
             state, info = carry
-            return (state.step < last) & info.is_finite
+            has_ended = jnp.logical_not(info.is_finite) | info.is_settled
+            return (state.step < last) & jnp.logical_not(has_ended)
 
         def advance(carry: tuple[State, Info]) -> tuple[State, Info]:
             state, _ = carry
@@ -125,7 +146,21 @@ def make(
 
         return lax.while_loop(goes_on, advance, (state, _unknown()))
 
-    return Solver(init, jax.jit(chunk, donate_argnums=1), objective)
+    def restart(state: State, factor: float) -> State:
+        fresh = optimizer.init(state.image)
+        rate = jnp.array(factor * state.opt_state.rate, jnp.float32)
+        inner = guard.after_restart(fresh.inner, state.opt_state.inner)
+        moves = fresh._replace(rate=rate, inner=inner)
+        return state._replace(opt_state=moves, bounds=guard.restarted(_bounds(state)))
+
+    def back(state: State) -> State:
+        good = jnp.array(state.good, copy=True)
+        kept = keeping.without(state.kept, good, decay)
+        step = jnp.array(_bounds(state).at, copy=True)
+        return state._replace(image=good, step=step, kept=kept)
+
+    compiled = jax.jit(chunk, donate_argnums=1, compiler_options=dict(options))
+    return Solver(init, compiled, objective, back, restart)
 
 
 def run(
@@ -137,85 +172,87 @@ def run(
     steps: int,
     log_every: int,
     pace: Callable[[int], int],
+    chances: int = 0,
 ) -> Iterator[Progress]:
     """Yields the start, then where it stands after each chunk, the last included.
 
     `ready` is the problem in another form, for the chunks, if that is faster.
 
-    `pace(step)` says how many steps the next chunk may take. With `log_every`
-    above zero, chunks also end where a row of the log is due, and there, as at
-    the start, the terms are computed; they always are at the end. A run whose
-    loss, gradient or image stops being finite yields the last good one and ends.
+    `pace(step)` says how many steps the next chunk may take; 0 ends the run. With
+    `log_every` above zero, chunks also end where a row of the log is due, and there,
+    as at the start, the terms are computed; they always are at the end. After a fault
+    the run goes on from the last good image, `chances` times; then, without a chance,
+    it yields that image and ends.
     """
+    halt: Halt = ""
     step = int(state.step)
     info = _unknown()._replace(value=jnp.float32(jnp.nan))
     while True:
-        due = step == steps or (log_every > 0 and step % log_every == 0)
-        terms = jax.device_get(solver.terms(problem, state.image)) if due else None
+        fault, terms = int(info.fault), None
+        due = halt or step >= steps or (log_every > 0 and step % log_every == 0)
+        if due and not fault:
+            terms = jax.device_get(solver.terms(problem, state.image))
         value = float(terms.total) if terms else float(info.value)
-        if not info.is_finite:
-            yield Progress(step, state, value, None, False)
+        if terms:
+            fault = guard.fault(value, _bounds(state))
+        if terms and fault:
+            state, terms = solver.back(state), None
+            step = int(state.step)
+        if fault and chances <= 0:
+            yield Progress(step, state, value, None, False, fault)
             return
-        if terms and not math.isfinite(value):
-            step = max(step - 1, 0)
-            before = state._replace(image=state.good, step=jnp.int32(step))
-            yield Progress(step, before, value, None, False)
-            return
-        yield Progress(step, state, value, terms, True)
-        if step >= steps:
-            return
+        if fault:
+            chances -= 1
+            factor = 1.0 if fault == guard.STALLED else 0.5
+            state = solver.restart(state, factor)
+            told = Recovery(step, fault, float(state.opt_state.rate))
+            yield Progress(step, state, value, None, True, recovery=told)
+        else:
+            yield Progress(step, state, value, terms, True, halt=halt)
+            if halt or step >= steps:
+                return
+        length = pace(step)
+        if length < 1:
+            halt, info = "time", _unknown()
+            continue
         row = (step // log_every + 1) * log_every if log_every else steps
-        last = min(row, steps, step + max(1, pace(step)))
-        state, info = solver.chunk(
-            problem if ready is None else ready, state, jnp.int32(last)
-        )
+        last = jnp.int32(min(row, steps, step + length))
+        state, info = solver.chunk(problem if ready is None else ready, state, last)
         step = int(state.step)
+        halt = "settled" if info.is_settled else ""
 
 
-def _kept(keep: Keep, decay: float, image: Image) -> Average | Best | None:
-    match keep:
-        case "average":
-            return Average((1 - decay) * image, jnp.float32(decay))
-        case "best":
-            return Best(jnp.array(image, copy=True), jnp.float32(jnp.inf))
-    return None
-
-
-def _updated(
-    state: State, new: Step, decay: float, is_good: Bool[Array, ""]
-) -> Average | Best | None:
-    """What is kept, after a step from `state` that came out well, or did not."""
-    kept = state.kept
-    match kept:
-        case Average():
-            image = decay * kept.image + (1 - decay) * new.image
-            moved = Average(image, decay * kept.unseen)
-            return jax.tree.map(lambda a, b: jnp.where(is_good, a, b), moved, kept)
-        case Best():
-            # The value belongs to the image that the step started from.
-            better = new.value < kept.value
-            return Best(
-                jnp.where(better, state.image, kept.image),
-                jnp.where(better, new.value, kept.value),
-            )
-    return None
+def _bounds(state: State) -> Bounds:
+    """Those of the state; none for one that `init` did not make."""
+    return state.bounds or guard.bounds(state.step)
 
 
 def _guarded(state: State, new: Step, decay: float) -> tuple[State, Info]:
-    """The next state, or the one of the last good image if anything is not finite."""
-    came_well = jnp.isfinite(new.value) & jnp.isfinite(new.grad_norm)
-    goes_well = came_well & jnp.isfinite(new.image).all()
-    good = jnp.where(came_well, state.image, state.good)
-    moved = goes_well.astype(jnp.int32) - (~came_well).astype(jnp.int32)
-    after = State(
-        image=jnp.where(goes_well, new.image, good),
-        opt_state=new.opt_state,
-        step=jnp.maximum(state.step + moved, 0),
-        good=good,
-        kept=_updated(state, new, decay, goes_well),
+    """The next state, or the one of the last good image if the step has a fault."""
+    image, value = new.image, new.value
+    verdict = guard.judge(
+        _bounds(state), state.step, value, new.grad_norm, image, new.opt_state
     )
-    return after, Info(new.value, new.grad_norm, goes_well)
+    goes_well = verdict.fault == 0
+    good = jnp.where(verdict.is_good, state.image, state.good)
+    kept = keeping.updated(state.kept, state.image, value, image, decay, goes_well)
+    kept = jax.tree.map(
+        lambda a, b: jnp.where(goes_well | verdict.is_good, a, b),
+        kept,
+        keeping.without(kept, good, decay),
+    )
+    after = State(
+        image=jnp.where(goes_well, image, good),
+        opt_state=new.opt_state,
+        step=jnp.where(goes_well, state.step + 1, verdict.bounds.at),
+        good=good,
+        kept=kept,
+        bounds=verdict.bounds,
+    )
+    info = Info(value, new.grad_norm, goes_well, verdict.fault, verdict.is_settled)
+    return after, info
 
 
 def _unknown() -> Info:
-    return Info(jnp.float32(0), jnp.float32(0), jnp.bool_(True))
+    zero = jnp.float32(0)
+    return Info(zero, zero, jnp.bool_(True), jnp.int32(0), jnp.bool_(False))

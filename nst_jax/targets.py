@@ -1,15 +1,17 @@
 """What the image is compared against, computed once before the first step."""
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax import losses, moments, vgg
+from nst_jax import losses, moments, tiles, vgg, windows
 from nst_jax.arrays import (
     FeatureMaps,
+    Features,
     Image,
+    Moments,
     Params,
     Preprocessing,
     RegionMaps,
@@ -30,9 +32,16 @@ def content_targets(
     image: Image,
     names: tuple[str, ...],
     forward: vgg.Forward,
+    plan: tiles.Plan = (),
 ) -> FeatureMaps:
     """The features of the content that the result is to have."""
-    return vgg.features(params, preprocessing, image, names, forward)
+    given = (params, preprocessing)
+    _, found = windows.walk(given, image, names, forward, plan, _nothing, names)
+    return found
+
+
+def _nothing(*_: Any) -> dict[str, Any]:
+    return {}
 
 
 def style_statistics(
@@ -44,30 +53,57 @@ def style_statistics(
     forward: vgg.Forward,
     division: moments.Division,
     statistics: tuple[str, ...],
+    plan: tiles.Plan = (),
 ) -> dict[str, Style]:
     """The statistics of one style picture, of each region where there are any."""
-    found = vgg.features(params, preprocessing, image, names, forward)
-    return {
-        name: _statistics(found[name], regions.get(name), division, statistics)
-        for name in names
-    }
-
-
-def _statistics(
-    features: Float[Array, "h w c"],
-    regions: Float[Array, "h w r"] | None,
-    division: moments.Division,
-    statistics: tuple[str, ...],
-) -> Style:
-    sums = moments.moments(features, regions)
-    gram = moments.gram_matrix(sums, division) if "gram" in statistics else None
+    whole = params, preprocessing, regions
+    raw, _ = windows.walk((*whole, {}), image, names, forward, plan, _gathered)
     if set(statistics) <= {"gram"}:
-        return Style(gram, None, None, None)
+        return {name: described(raw[name], None, division) for name in names}
     # Twice over the positions: the covariance needs the mean first, as the mean's
     # square taken from raw sums would leave nothing of a small one.
-    mean = moments.mean(sums)
-    about = moments.moments(features, regions, mean)
-    return Style(gram, mean, moments.covariance(about), None)
+    means = {name: moments.mean(raw[name]) for name in names}
+    about, _ = windows.walk((*whole, means), image, names, forward, plan, _gathered)
+    with_gram = division if "gram" in statistics else None
+    return {name: described(raw[name], about[name], with_gram) for name in names}
+
+
+def described(
+    raw: Moments, about: Moments | None, division: moments.Division | None
+) -> Style:
+    """The statistics of a layer from its sums about zero, and about its mean.
+
+    Without a `division` there is no Gram matrix, without `about` nothing else.
+    """
+    gram = moments.gram_matrix(raw, division) if division else None
+    if about is None:
+        return Style(gram, None, None, None)
+    return Style(gram, moments.mean(raw), moments.covariance(about), None)
+
+
+def sums(
+    features: Features,
+    regions: Float[Array, "_h _w r"] | None,
+    centre: Float[Array, "r c"] | None,
+    name: str,
+    place: windows.Place | None,
+) -> Moments:
+    """The sums of a layer's features over what a window owns; without one, over all."""
+    if place is None:
+        return moments.moments(features, regions, centre)
+    here = None if regions is None else place.cut(regions, features, name)
+    inside = place.inside(features, name)
+    return moments.moments(features, here, centre, inside)
+
+
+def _gathered(
+    given: Any, found: FeatureMaps, place: windows.Place | None
+) -> dict[str, Moments]:
+    _, _, regions, means = given
+    return {
+        name: sums(each, regions.get(name), means.get(name), name, place)
+        for name, each in found.items()
+    }
 
 
 def style_targets(

@@ -27,6 +27,8 @@ class Frame(NamedTuple):
     value: float
     terms: LossTerms | None
     is_finite: bool
+    fault: int = 0  # what the run ends with, as `guard` counts them
+    is_back: bool = False  # at an earlier step: what followed it is void
 
 
 class Notes(NamedTuple):
@@ -38,16 +40,24 @@ class Notes(NamedTuple):
 
 @contextmanager
 def trail(
-    files: Files, settings: OutputConfig, inputs: Inputs, notes: Notes
+    files: Files,
+    settings: OutputConfig,
+    inputs: Inputs,
+    notes: Notes,
+    earlier: float = 0.0,
 ) -> Iterator[Callable[[Frame], None]]:
-    """What is done at each pause, until the run ends."""
-    started = time.monotonic()
-    failed: list[Path] = []
+    """What is done at each pause, until the run ends.
+
+    A run that goes on from an earlier one has its notes, and took `earlier` seconds.
+    """
+    started = time.monotonic() - earlier
+    failed, made = list[Path](), set[Path]()
 
     def picture(path: Path, now: Frame, *, overwrite: bool, bit_depth: int) -> None:
         try:
             data = encoded(path, inputs, now, settings, bit_depth=bit_depth)
-            disk.write(path, data, overwrite=overwrite)
+            disk.write(path, data, overwrite=overwrite or path in made)
+            made.add(path)
         except OSError as error:
             if not failed:
                 why = disk.reason(error)
@@ -56,12 +66,20 @@ def trail(
 
     with ExitStack() as stack:
         table = metrics.table(files.metrics, overwrite=settings.overwrite)
-        add = stack.enter_context(table)
+        lines = stack.enter_context(table)
+
+        before = list(notes.rows)
 
         def leave(now: Frame) -> None:
-            if now.terms:
+            if now.is_back:
+                notes.rows[:] = [r for r in notes.rows if int(r["step"]) <= now.step]
+            if now.is_back or before:
+                lines.back(notes.rows)
+                before.clear()
+            # It may have been measured already, by the run that this one goes on from.
+            if now.terms and not (notes.rows and _is_of(notes.rows[-1], now.step)):
                 row = metrics.row(now.step, time.monotonic() - started, now.terms)
-                add(row)
+                lines.add(row)
                 notes.rows.append(row)
             if files.report:
                 _note(notes, now, files.steps)
@@ -74,6 +92,10 @@ def trail(
                 picture(numbered, now, overwrite=settings.overwrite, bit_depth=depth)
 
         yield leave
+
+
+def _is_of(row: dict[str, str], step: int) -> bool:
+    return row["step"] == str(step)
 
 
 def encoded(

@@ -5,9 +5,8 @@ a size of its own; what comes back is the result with its terms.
 """
 
 import functools
-import itertools
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple
 
 import jax
@@ -18,13 +17,14 @@ from jaxtyping import Float, Float32
 from nst_jax import (
     balance,
     color,
-    noise,
+    devices,
     objective,
     optimizers,
     prepare,
     pyramid,
     scales,
     solve,
+    stages,
 )
 from nst_jax.arrays import LossTerms, Weights
 from nst_jax.config import Config, OptimizerConfig
@@ -38,6 +38,11 @@ Mask = Float32[np.ndarray, "_ _"]
 Masks = Float32[np.ndarray, "_ _ _"]
 Pixels = Float32[np.ndarray, "h w 3"]
 Shape = tuple[int, int]
+
+
+# What has been compiled since the caches were last emptied.
+_KINDS: set[Hashable] = set()
+_MOST_KINDS = 16
 
 
 class Result(NamedTuple):
@@ -121,47 +126,70 @@ def steps(
     *,
     pace: Callable[[int], int],
     log_every: int,
+    start: stages.Start | None = None,
+    began: Callable[[int], None] = lambda scale: None,
 ) -> Iterator[solve.Progress]:
     """The same as a generator: the start, then where it stands after each chunk.
 
     `pictures` gives everything at one of `shapes`, which rise to that of the result.
-    `pace` and `log_every` are those of `solve.run`. Nothing is computed before the
-    first progress is asked for.
+    `pace` and `log_every` are those of `solve.run`. With a `start` it goes on from
+    there. `began` is told which scale begins. Nothing is computed before the first
+    progress is asked for.
     """
     settings = config.solve
-    state: solve.State | None = None
-    image = None
     if not settings.steps:
         shapes = shapes[-1:]
-    marks = scales.starts(len(shapes), settings.steps, settings.scale_steps)
-    turns = itertools.pairwise(marks)
-    for shape, (first, last) in zip(shapes, turns, strict=True):
+    place, now = solve.Place(), None
+    if start:
+        how = objective.recipe(config.objective, prepare.forward(config))
+        place, now = start.place, stages.stood(start, _loop(how, config))
+    for index, shape in enumerate(shapes):
+        if start and max(shape) < max(start.shape):
+            continue
+        began(index)
         here = prepare.coloured(pictures(shape), config.control)
         how, problem = balanced_problem(here, weights, config)
-        loop = solver(how, config.optimizer, settings.keep, settings.average_decay)
-        if image is None or state is None:
-            state = loop.init(noise.first_image(here, problem, config))
+        seen = tuple(each.shape[:2] for each in (here.content, *here.styles))
+        _make_room((how, optimizers.compiled(config.optimizer), seen))
+        loop = _loop(how, config)
+        is_next = now is not None and not (start and shape == start.shape)
+        if now is None or is_next:
+            place = place._replace(scale=index, first=now.step if now else 0)
+            state = stages.first(loop, here, problem, now, place, config)
         else:
-            wrap = config.control.wrap
-            before = image.shape[0], image.shape[1]
-            carried = pyramid.carry_state(state.opt_state, before, shape, wrap)
-            enlarged = pyramid.carry(image, shape, settings.scale_filter, wrap)
-            if optimizers.box(config.optimizer) == "step":
-                enlarged = jnp.clip(enlarged, 0, 1)
-            state = loop.init(enlarged, carried, first)
-        moves = optimizers.at_rate(state.opt_state, config.optimizer)
-        state = state._replace(opt_state=moves)
-        pixels = math.prod(shape)
-        ready = prepare.ready(problem, how, pixels) if last > first else None
+            state = now.state
+        count = scales.steps_at(
+            index, len(shapes), settings.steps, settings.scale_steps
+        )
+        last = place.first + count
+        if start and start.is_settled and not is_next:
+            last = int(state.step)
+        ready = None
+        if last > int(state.step):
+            ready = prepare.ready(problem, how, math.prod(shape))
         for progress in solve.run(
-            loop, problem, state, ready, steps=last, log_every=log_every, pace=pace
+            loop,
+            problem,
+            state,
+            ready,
+            steps=last,
+            log_every=log_every,
+            pace=pace,
+            chances=settings.max_recoveries - place.recoveries,
         ):
+            place = stages.mended(place, progress.recovery)
+            now = progress._replace(place=place)
             # The start of a further scale is the end of the one before.
-            if not first or progress.step > first or not progress.is_finite:
-                yield progress
-            if not progress.is_finite:
+            if not is_next or stages.is_news(now):
+                yield now
+            if not now.is_finite:
                 return
-            state, image = progress.state, progress.image
+
+
+def _loop(how: objective.Recipe, config: Config) -> solve.Solver:
+    """The solver of a recipe by the settings."""
+    settings = config.solve
+    return solver(how, config.optimizer, settings.keep, settings.average_decay)
 
 
 def finish(progress: solve.Progress, pictures: Pictures, config: Config) -> Result:
@@ -197,14 +225,32 @@ def solver(
 
     The state that it starts from has a rate of its own: see `optimizers.at_rate`.
     """
-    return _solver(how, optimizers.compiled(settings), keep, decay)
+    options = devices.thrift()
+    return _solver(how, optimizers.compiled(settings), keep, decay, options)
+
+
+def _make_room(kind: Hashable) -> None:
+    """Lets all compiled programs go before one that would be too many.
+
+    JAX keeps them by shape for ever, and each takes some 20 MB.
+    """
+    if kind not in _KINDS and len(_KINDS) >= _MOST_KINDS:
+        _KINDS.clear()
+        _solver.cache_clear()
+        _objective.cache_clear()
+        jax.clear_caches()
+    _KINDS.add(kind)
 
 
 @functools.lru_cache(maxsize=16)
 def _solver(
-    how: objective.Recipe, settings: OptimizerConfig, keep: solve.Keep, decay: float
+    how: objective.Recipe,
+    settings: OptimizerConfig,
+    keep: solve.Keep,
+    decay: float,
+    options: tuple[tuple[str, str], ...],
 ) -> solve.Solver:
-    return solve.make(_objective(how), optimizers.make(settings), keep, decay)
+    return solve.make(_objective(how), optimizers.make(settings), keep, decay, options)
 
 
 @functools.lru_cache(maxsize=16)

@@ -77,6 +77,8 @@ def _spelling(field: dataclasses.Field[Any]) -> str:
     word = "CHOICE" if get_origin(kind) is Literal else _KINDS[kind]
     if field.metadata["file"] != "no":
         word = "FILE"
+    if field.metadata["alone"]:
+        return f"--{field.name}[={word}]"
     return f"--{field.name}={word}{many}"
 
 

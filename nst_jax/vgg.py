@@ -32,16 +32,20 @@ class Forward(NamedTuple):
 
 
 class VGG(nn.Module):
-    """The convolutional part of VGG, up to the deepest of `names`."""
+    """The convolutional part of VGG, up to the deepest of `names`.
+
+    From the image, or from what comes out of the layer called `after`.
+    """
 
     forward: Forward
     names: tuple[str, ...]
+    after: str = ""
 
     @nn.compact
-    def __call__(self, image: Image) -> FeatureMaps:
+    def __call__(self, features: Features) -> FeatureMaps:
         """The features called `names` of a preprocessed image."""
-        how, found, features = self.forward, {}, image
-        for layer in layers.up_to(self.names, how.network):
+        how, found = self.forward, {}
+        for layer in layers.up_to(self.names, how.network, self.after):
             if layer.kind == "conv":
                 features = Convolution(layer, how, name=layer.name)(features)
             elif layer.kind == "relu":
@@ -124,21 +128,21 @@ def preprocess(image: Image, preprocessing: Preprocessing) -> Image:
 def features(
     params: Params,
     preprocessing: Preprocessing,
-    image: Image,
+    image: Features,
     names: tuple[str, ...],
     forward: Forward,
+    after: str = "",
 ) -> FeatureMaps:
     """The named features of an sRGB image in 0..1.
 
-    Simonyan and Zisserman (2015), configurations D and E without the fully
+    Or what follows on the features of a layer: then `image` is those, and `after` its
+    name. Simonyan and Zisserman (2015), configurations D and E without the fully
     connected layers; `forward` names every departure (pooling, borders).
     """
     if not names:
         return {}
-    used = {layer.name for layer in layers.up_to(names, forward.network)}
+    used = {layer.name for layer in layers.up_to(names, forward.network, after)}
     kept = {name: params[name] for name in params if name in used}
-    module = VGG(forward, names)
-    found = module.apply(
-        {"params": kept}, preprocess(jnp.asarray(image), preprocessing)
-    )
-    return cast(FeatureMaps, found)
+    module = VGG(forward, names, after)
+    seen = image if after else preprocess(jnp.asarray(image), preprocessing)
+    return cast(FeatureMaps, module.apply({"params": kept}, seen))

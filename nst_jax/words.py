@@ -4,13 +4,24 @@ import platform
 import traceback
 from collections.abc import Sequence
 from importlib import metadata
+from typing import Any
 
-from nst_jax import __version__
-from nst_jax.arrays import Weights
+from nst_jax import __version__, guard, metrics
+from nst_jax.arrays import LossTerms, Weights
 from nst_jax.config import Config
+from nst_jax.memory import Need
 from nst_jax.record import Files, Kept
+from nst_jax.solve import Halt, Recovery
+from nst_jax.tiles import Plan
 
 Shape = tuple[int, int]
+
+_FAULTS = {
+    guard.BROKEN: "the loss stopped being finite",
+    guard.EXPLODED: "the loss exploded",
+    guard.RISEN: "the loss stayed above that of plain grey",
+    guard.STALLED: "the line search found no lower loss",
+}
 
 
 def first_line(
@@ -36,29 +47,53 @@ def plan(
     config: Config,
     files: Files,
     styles: Sequence[Shape],
-    memory: int | None,
+    room: Sequence[str],
     to_fetch: int,
 ) -> str:
     """What a dry run prints after the first line."""
     sizes = ", ".join(f"{columns}x{rows}" for rows, columns in styles)
-    peak = f"about {_bytes(memory)}" if memory else "unknown here"
     settings = config.objective
     lines = [
         f"style at {sizes}; first image: {config.inputs.init}",
         f"content layers {' '.join(settings.content_layers)}",
         f"style layers {' '.join(settings.style_layers)}",
-        f"memory of the device: {peak}",
+        *room,
     ]
     if to_fetch:
         lines.append(f"weights to be fetched ({to_fetch / 1e6:.0f} MB)")
-    lines.append(f"would write {files.output} and {files.flags}; wrote nothing")
+    names = f"{files.output}, {files.flags} and {files.record}"
+    lines.append(f"would write {names}; wrote nothing")
     return "\n".join(lines)
+
+
+def memory(need: Need, there: int, largest: int, plan: Plan) -> list[str]:
+    """What a dry run prints of the memory: how much, of how much, in which windows."""
+    lines = [
+        f"memory: about {_bytes(need.total)} of {_bytes(there)}: features "
+        f"{_bytes(need.features)}, optimiser {_bytes(need.optimizer)}, pictures and "
+        f"targets {_bytes(need.pictures)}, network {_bytes(need.network)}",
+        f"the largest size that fits: {largest}",
+    ]
+    for stage in plan:
+        rows, columns = stage.window
+        lines.append(
+            f"behind {stage.after or 'the image'}: {stage.number} window"
+            f"{'s' * (stage.number != 1)} of {columns}x{rows}"
+        )
+    return lines
+
+
+def shortened(config: Config) -> str:
+    """That the history was shortened to fit."""
+    return (
+        f"--history={config.optimizer.history}, so that it fits into memory; "
+        "--optimizer=adam takes less"
+    )
 
 
 def facts(config: Config, device: str, weights: Weights, origin: str) -> dict[str, str]:
     """What a result was made with, for its report."""
-    packages = ("jax", "jaxlib", "flax", "optax", "numpy")
-    versions = ", ".join(f"{name} {metadata.version(name)}" for name in packages)
+    versions = ", ".join(f"{name} {number}" for name, number in packages().items())
     return {
         **({"preset": origin} if origin else {}),
         "device": device,
@@ -69,6 +104,49 @@ def facts(config: Config, device: str, weights: Weights, origin: str) -> dict[st
         "versions": f"Python {platform.python_version()}, {versions}",
         "system": platform.platform(),
     }
+
+
+def packages() -> dict[str, str]:
+    """The versions that decide the numbers."""
+    names = ("jax", "jaxlib", "flax", "optax", "numpy")
+    return {name: metadata.version(name) for name in names}
+
+
+def made_with(device: str) -> dict[str, str]:
+    """What a run has to be made with again, to be the same to the bit."""
+    return {
+        "nst-jax": __version__,
+        **packages(),
+        "python": platform.python_version(),
+        "device": device,
+    }
+
+
+def terms(found: LossTerms) -> dict[str, float]:
+    """The weighted terms by name."""
+    row = metrics.row(0, 0, found)
+    return {name: float(row[name]) for name in row if name not in ("step", "seconds")}
+
+
+def recovery(found: Recovery, optimizer: str) -> str:
+    """What went wrong on the way, and how the run goes on."""
+    how = (
+        "without L-BFGS's history"
+        if optimizer == "lbfgs"
+        else f"at the rate {found.rate:.3g}"
+    )
+    return f"{_FAULTS[found.fault]} after step {found.step}; it goes on there {how}"
+
+
+def recovered(found: Recovery) -> dict[str, Any]:
+    """The same for the record."""
+    return {"step": found.step, "fault": _FAULTS[found.fault], "rate": found.rate}
+
+
+def halt(why: Halt, step: int, shape: Shape) -> str:
+    """Why a scale ends before its last step."""
+    reasons = {"settled": "the loss has settled", "time": "its time is up"}
+    return f"{reasons[why]} at {shape[1]}x{shape[0]} after step {step}"
 
 
 def last_line(kept: Kept, steps: int, seconds: float, loss: float) -> str:
@@ -94,10 +172,10 @@ def fault(error: Exception) -> str:
     return f"it broke while running ({text or type(error).__name__})"
 
 
-def divergence(step: int) -> str:
-    """The loss that left the finite numbers, and what may help."""
+def divergence(step: int, fault: int = guard.BROKEN) -> str:
+    """The loss that got out of bounds, and what may help."""
     return (
-        f"the loss stopped being finite after step {step}; try a smaller "
+        f"{_FAULTS[fault]} after step {step}; try a smaller "
         f"--learning_rate or --precision=float32"
     )
 

@@ -119,7 +119,8 @@ def _told(found: Found) -> str:
     ]
     if found["shares"]:
         middle = statistics.spread(found["shares"])
-        steps = [statistics.spread(each).median for each in zip(*found["turns"])]
+        sides = zip(*found["turns"], strict=True)
+        steps = [statistics.spread(each).median for each in sides]
         lines.append(
             f"by {len(found['turns'])} turns: {steps[0]:.3f} s a step, torch "
             f"{steps[1]:.3f} s: {middle.median:.2f} of its time "
@@ -161,7 +162,7 @@ def _answer(question: str) -> int:
     from nst_jax.benchmark import phases
 
     made = phases.make(config, {})
-    state = phases.start(made)
+    state = phases.first(made)
     before = time.perf_counter()
     # No step at all, but compiled for all of them.
     state, _ = made.solver.chunk(made.in_chunk, state, jnp.int32(0))

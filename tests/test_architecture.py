@@ -24,19 +24,26 @@ ORDER = [
         "vgg",
         "lpips",
     ),
+    *("tiles", "windows"),
     *("moments", "roots", "losses", "masks", "targets", "objective"),
     *(
         "lbfgs",
         "waves",
         "optimizers",
+        "guard",
+        "kept",
         "solve",
+        "leaves",
         "balance",
         "devices",
         "pyramid",
+        "footprint",
+        "fitting",
+        "memory",
         "prepare",
         "noise",
+        "stages",
         "transfer",
-        "memory",
     ),
     *(
         "pretrained",
@@ -45,12 +52,15 @@ ORDER = [
         "inputs",
         "flagfile",
         "record",
+        "checkpoint",
         "metrics",
         "progress",
+        "budget",
+        "resume",
     ),
     *("trail", "report", "preset", "citations", "usage"),
-    *("arguments", "flags", "idle", "words", "job"),
-    *("compiled", "start", "run", "__main__"),
+    *("arguments", "flags", "idle", "words", "course", "account", "job"),
+    *("compiled", "hugepages", "start", "run", "__main__"),
     *("show", "benchmark"),
 ]
 # Packages that only some rooms may know.
@@ -60,14 +70,13 @@ RESERVED = {
     "absl": {"arguments"},
     "tqdm": {"progress", "pretrained"},
     "h5py": {"pretrained"},
-    "scipy": {"pretrained"},
-    "safetensors": {"pretrained"},
+    "safetensors": {"pretrained", "checkpoint"},
     "filelock": {"pretrained"},
     "platformdirs": {"pretrained", "compiled"},
     "flax": {"vgg"},
     "optax": {"optimizers", "lbfgs", "pyramid"},
     "matplotlib": {"report", "show"},
-    "jax": set(ORDER[ORDER.index("arrays") : ORDER.index("memory") + 1])
+    "jax": set(ORDER[ORDER.index("arrays") : ORDER.index("transfer") + 1])
     | {"pretrained", "quality", "job", "show", "benchmark"},
 }
 
@@ -123,8 +132,16 @@ def knows_config(names):
 
 
 def test_config_stops_at_the_composing_rooms():
-    composing = {"objective", "optimizers", "prepare", "noise", "transfer", "memory"}
-    core = ORDER[ORDER.index("arrays") : ORDER.index("memory") + 1]
+    composing = {
+        "objective",
+        "optimizers",
+        "prepare",
+        "noise",
+        "stages",
+        "transfer",
+        "memory",
+    }
+    core = ORDER[ORDER.index("arrays") : ORDER.index("transfer") + 1]
     assert composing < set(core)
     for room, path in rooms():
         if room in core:

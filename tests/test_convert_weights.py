@@ -41,6 +41,15 @@ def fails(arguments, capsys, *parts):
         assert part in captured.err
 
 
+def test_names_that_are_too_long_are_answered(capsys, monkeypatch, tmp_path):
+    name = "a" * 5000
+    target = f"--output={tmp_path / 'out.safetensors'}"
+    fails(["convert", f"--input={name}", target], capsys, "too long")
+    monkeypatch.setenv("NST_JAX_WEIGHTS", name)
+    assert main(["list"]) == 0
+    assert "vgg19-caffe" in capsys.readouterr().out
+
+
 def test_a_known_network_is_converted_and_never_overwritten(npz, tmp_path, capsys):
     target = tmp_path / "out.safetensors"
     arguments = ["convert", f"--input={npz / 'true.npz'}", f"--output={target}"]

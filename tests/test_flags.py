@@ -344,12 +344,27 @@ def test_flagfile_cycle_is_refused(tmp_path, length):
     assert "0.flags" in message
 
 
+@pytest.mark.parametrize(("files", "each"), [(40, 2), (3000, 1)])
+def test_flagfiles_that_include_others_for_ever_are_refused(tmp_path, files, each):
+    for index in range(files):
+        line = f"--flagfile={tmp_path / f'{index + 1}.flags'}\n"
+        (tmp_path / f"{index}.flags").write_text(line * each)
+    (tmp_path / f"{files}.flags").write_text("--size=32")
+    assert "more than 100" in refusal(f"--flagfile={tmp_path / '0.flags'}")
+
+
+def test_a_long_name_is_no_endless_search_for_what_resembles_it():
+    message = refusal("--" + "style" * 2000)
+    assert "unknown flag" in message
+    assert len(message) < 200
+
+
 def test_unreadable_flagfiles(tmp_path):
     assert "none.flags" in refusal(f"--flagfile={tmp_path / 'none.flags'}")
     assert "cannot read" in refusal(f"--flagfile={tmp_path}")
     assert "cannot read" in refusal("--flagfile")
     (tmp_path / "x.flags").write_text("#" * 2**20 + "\n")
-    assert "more than 1048576 bytes" in refusal(f"--flagfile={tmp_path / 'x.flags'}")
+    assert "more than 262144 bytes" in refusal(f"--flagfile={tmp_path / 'x.flags'}")
     (tmp_path / "x.flags").write_text("--size=1", encoding="utf-16")
     assert "UTF-8" in refusal(f"--flagfile={tmp_path / 'x.flags'}")
 

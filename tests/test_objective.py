@@ -207,14 +207,11 @@ def test_styles_mix_linearly_in_their_moments():
     """The Gram matrix and covariance of a mixture of two sets of features."""
     generator = np.random.default_rng(4)
     sets = [generator.normal(size=(5, 6, 4)) + shift for shift in (0.0, 3.0)]
-    found = [
-        {
-            "relu1_1": targets._statistics(
-                jnp.asarray(f, jnp.float32), None, "positions", ("gram", "wasserstein")
-            )
-        }
-        for f in sets
-    ]
+    found = []
+    for features in (jnp.asarray(each, jnp.float32) for each in sets):
+        raw = moments.moments(features)
+        about = moments.moments(features, None, moments.mean(raw))
+        found.append({"relu1_1": targets.described(raw, about, "positions")})
     shares = {"relu1_1": jnp.asarray([[0.75], [0.25]])}
     mixed = targets.style_targets(found, shares, ("gram", "wasserstein"))["relu1_1"]
     rows = [f.reshape(-1, 4) for f in sets]

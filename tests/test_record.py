@@ -41,7 +41,7 @@ def contents(path):
 
 def keep(output="../far/out.png", overwrite=False):
     files = record.plan(job(output=output))
-    return record.keep(files, b"picture", "caf\udce9", overwrite=overwrite)
+    return record.keep(files, b"picture", "caf\udce9", "{}", overwrite=overwrite)
 
 
 # Before
@@ -118,8 +118,10 @@ def test_one_file_may_have_many_names(folder):
 
 def test_the_pair_is_kept_where_it_was_planned(folder):
     kept = keep()
-    assert kept == (Path("../far/out.png"), Path("../far/out.flags"), "")
-    pair = {"out.flags": b"caf\xe9", "out.png": b"picture"}
+    far = Path("../far")
+    names = [far / f"out.{each}" for each in ("png", "flags", "json")]
+    assert kept == (*names, "")
+    pair = {"out.flags": b"caf\xe9", "out.json": b"{}", "out.png": b"picture"}
     assert contents(folder / "far") == pair
     assert contents(folder / "here") == contents(folder / "temporary") == {}
 
@@ -134,6 +136,7 @@ def test_what_took_a_name_meanwhile_stays(folder):
     assert contents(folder / "far") == {
         "out-1.png": b"mine too",
         "out-2.flags": b"caf\xe9",
+        "out-2.json": b"{}",
         "out-2.png": b"picture",
         "out.png": b"mine",
     }
@@ -172,6 +175,7 @@ def test_a_full_disk_sends_it_elsewhere(folder, monkeypatch, overwrite):
     # What is there was not named: it stays in any case.
     assert contents(folder / "here") == {
         "out-1.flags": b"caf\xe9",
+        "out-1.json": b"{}",
         "out-1.png": b"picture",
         "out.png": b"mine",
     }

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -16,8 +17,18 @@ import pytest
 from PIL import Image
 
 import nst_jax
-from nst_jax import devices, disk, images, inputs, pretrained, run, transfer
-from nst_jax import job as one_job
+from nst_jax import (
+    course,
+    devices,
+    disk,
+    images,
+    inputs,
+    pictures,
+    pretrained,
+    run,
+    solve,
+    transfer,
+)
 from nst_jax.pretrained import places
 
 FAST = ("--weights=random", "--size=32", "--steps=3", "--device=cpu")
@@ -97,6 +108,7 @@ def test_a_job_leaves_picture_settings_metrics_and_steps(job, capsys):
         "look.jpg",
         "m.csv",
         "out.flags",
+        "out.json",
         "out.png",
         "out_000001.png",
         "out_000002.png",
@@ -134,6 +146,90 @@ def test_settings_repeat_the_run_exactly(job, capsys):
     assert run.main(other) == 0
     assert (np.asarray(Image.open("other.png")) != first).any()
     assert os.path.dirname(job[0][10:]) not in images.read_settings("out.png")
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "lbfgs"])
+def test_the_same_bytes_in_one_process_and_in_another(job, optimizer):
+    job += [*SHALLOW, f"--optimizer={optimizer}", "--init=noise", "--scales=24"]
+    for name in ("out", "again"):
+        arguments = [f"--output={name}.png", f"--metrics={name}.csv", "--quiet"]
+        assert run.main([*job, *arguments]) == 0
+    assert Path("out.png").read_bytes() == Path("again.png").read_bytes()
+    arguments = program(*job, "--output=other.png", "--quiet")
+    assert subprocess.run(arguments, capture_output=True).returncode == 0
+    assert Path("out.png").read_bytes() == Path("other.png").read_bytes()
+
+
+def test_the_record_tells_programs_what_was_done(job, folder):
+    extra = ("--scales=24", "--scale_steps=2", "--metrics=m.csv", "--seed=3")
+    assert run.main([*job, *SHALLOW, *extra, "--quiet"]) == 0
+    record = json.loads(Path("out.json").read_text())
+    digest = hashlib.sha256((folder / "photo.png").read_bytes()).hexdigest()
+    assert record["inputs"]["content"] == {"file": "photo.png", "sha256": digest}
+    assert record["made_with"]["jax"] == jax.__version__
+    assert record["made_with"]["device"].startswith("CPU")
+    assert record["seed"] == record["settings"]["seed"] == 3
+    assert record["settings"]["learning_rate"] == 1  # as it was, not as asked for
+    assert record["scales"] == [
+        {"size": [24, 18], "steps": 2, "ended": "steps"},
+        {"size": [32, 24], "steps": 3, "ended": "steps"},
+    ]
+    with open("m.csv", newline="") as file:
+        *_, last = csv.DictReader(file)
+    assert record["steps"] == int(last["step"]) == 5
+    for name, value in record["terms"].items():
+        assert value == float(last[name])
+    assert set(record["seconds"]) == {"load", "compile", "optimise"}
+    assert record["warnings"] == record["recoveries"] == record["resumed_after"] == []
+
+
+def test_the_record_is_not_written_over(job, capsys):
+    Path("out.json").write_text("mine")
+    assert "'out.json', where the facts of 'out.png' go" in refused(capsys, job)
+    assert run.main([*job, *SHALLOW, "--overwrite", "--metrics=m.json"]) == 0
+    assert json.loads(Path("out.json").read_text())["steps"] == 3
+    capsys.readouterr()
+    line = refused(capsys, [*job, "--overwrite", "--metrics=out.json"])
+    assert "another file of this run" in line
+
+
+def test_a_run_keeps_to_its_time(job, capsys):
+    """How well is for `test_budget`, where nothing else is on the machine."""
+    arguments = [*job, *SHALLOW, "--steps=100000000", "--optimizer=adam"]
+    started = time.monotonic()
+    assert run.main([*arguments, "--max_seconds=7"]) == 0
+    assert time.monotonic() - started > 6
+    record = json.loads(Path("out.json").read_text())
+    (only,) = record["scales"]
+    assert only["ended"] == "time"
+    assert only["steps"] == record["steps"] > 0
+    assert record["terms"]
+    assert "its time is up at 32x24 after step" in capsys.readouterr().out
+
+
+def test_a_run_that_has_settled_says_so(job, capsys):
+    arguments = [*job, *SHALLOW, "--scales=24", "--steps=1000", "--tolerance=0.5"]
+    assert run.main([*arguments, "--tolerance_steps=2"]) == 0
+    said = capsys.readouterr().out
+    assert "the loss has settled at 24x18 after step" in said
+    assert "the loss has settled at 32x24 after step" in said
+    record = json.loads(Path("out.json").read_text())
+    assert record["steps"] == sum(each["steps"] for each in record["scales"]) < 200
+
+
+def test_rows_of_a_way_that_is_left_are_taken_back(job, capsys):
+    wild = ("--optimizer=sgd", "--learning_rate=100", "--box=none", "--log_every=1")
+    arguments = [*job, *SHALLOW, *wild, "--metrics=m.csv", "--max_recoveries=60"]
+    assert run.main([*arguments, "--steps=12"]) == 0
+    recoveries = json.loads(Path("out.json").read_text())["recoveries"]
+    assert 3 < len(recoveries) < 40
+    assert capsys.readouterr().err.count("it goes on there at the rate") == (
+        len(recoveries)
+    )
+    with open("m.csv", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [int(row["step"]) for row in rows] == list(range(13))
+    assert all(np.isfinite(float(row["total"])) for row in rows)
 
 
 def test_what_is_typed_and_does_nothing_is_told(job, capsys):
@@ -347,9 +443,12 @@ def test_overwrite_replaces(job):
 def test_a_divergence_ends_with_1_and_the_last_good_image(job, capsys):
     wild = ("--optimizer=sgd", "--learning_rate=1e30", "--box=none")
     assert run.main([*job, *wild]) == 1
-    said = capsys.readouterr().err.splitlines()
-    assert len(said) == 2  # random weights are announced
-    assert "stopped being finite after step 0" in said[1]
+    announced, *tried, last = capsys.readouterr().err.splitlines()
+    assert "random weights" in announced
+    assert len(tried) == 10  # --max_recoveries
+    rates = [float(line.rpartition(" ")[2]) for line in tried]
+    np.testing.assert_allclose(rates, 1e30 / 2 ** np.arange(1, 11), rtol=1e-2)
+    assert "after step 0" in last
     content = images.read(job[0].partition("=")[2], max_pixels=10**6)
     start = images.resize(content.pixels, (24, 32), filter="lanczos")
     kept = images.read("out.png", max_pixels=10**6)
@@ -412,7 +511,7 @@ def test_a_folder_that_vanishes_does_not_take_the_picture_with_it(
     said = capsys.readouterr().err.splitlines()[-1]
     assert "could not be written (No such file or directory)" in said
     assert "step 3 is in 'out.png'" in said
-    assert sorted(os.listdir()) == ["out.flags", "out.png"]
+    assert sorted(os.listdir()) == ["out.flags", "out.json", "out.png"]
 
 
 def test_a_preview_that_fails_is_left_out(job, meanwhile, capsys):
@@ -464,10 +563,10 @@ def test_what_breaks_later_keeps_the_picture(job, capsys, meanwhile, error):
 
 def test_a_frame_does_not_keep_the_image_from_being_donated():
     image = jax.numpy.zeros((16, 16, 3))
-    state = one_job.solve.State(image, None, jax.numpy.int32(0), image)
-    now = one_job.solve.Progress(0, state, 0.0, None, True)
-    here = one_job.Pictures(np.zeros((16, 16, 3), np.float32), ())
-    frame = one_job._frame(now, lambda shape: here, one_job.Config())
+    state = solve.State(image, None, jax.numpy.int32(0), image)
+    now = solve.Progress(0, state, 0.0, None, True)
+    here = pictures.Pictures(np.zeros((16, 16, 3), np.float32), ())
+    frame = course.frame(now, lambda shape: here, nst_jax.Config())
     jax.jit(lambda x: x + 1, donate_argnums=0)(image)
     assert image.is_deleted()
     assert frame.image.flags.writeable
@@ -501,7 +600,7 @@ def test_names_that_are_no_unicode(job, folder):
     job[0] = f"--content={name}"
     assert run.main([*job, "--quiet"]) == 0
     assert b"/ph\xffoto.png\n" in Path("out.flags").read_bytes()
-    assert sorted(os.listdir()) == sorted(["out.flags", "out.png", name])
+    assert sorted(os.listdir()) == sorted(["out.flags", "out.json", "out.png", name])
     assert run.main(["--flagfile=out.flags", "--output=again.png", "--quiet"]) == 0
     np.testing.assert_array_equal(shown("again.png"), shown("out.png"))
 
@@ -540,7 +639,7 @@ def test_a_signal_while_the_picture_is_written_waits_for_it(job, capsys, monkeyp
     monkeypatch.setattr(disk, "write", write)
     assert run.main(job) == 143
     assert "step 3 is in 'out.png'" in capsys.readouterr().err
-    assert sorted(os.listdir()) == ["out.flags", "out.png"]
+    assert sorted(os.listdir()) == ["out.flags", "out.json", "out.png"]
 
 
 @posix

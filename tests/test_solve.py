@@ -45,7 +45,10 @@ def collect(solver, *, steps, log_every=4, pace=lambda step: 100):
         log_every=log_every,
         pace=pace,
     )
-    return [Seen(*p._replace(state=None), np.array(p.image)) for p in runs]
+    return [
+        Seen(p.step, None, p.value, p.terms, p.is_finite, np.array(p.image))
+        for p in runs
+    ]
 
 
 def make(name, function=objective, **settings):

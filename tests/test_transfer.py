@@ -236,7 +236,8 @@ def test_wrong_requests(network, pictures, content, style, settings, message):
 def test_memory_grows_with_the_picture_and_the_history():
     def bytes_for(size, **optimizer):
         config = change(CONFIG, optimizer=optimizer)
-        return memory.estimate((size, size), [(size, size)], config)
+        shape = (size, size)
+        return memory.need(shape, [shape], config, prepare.forward(config)).total
 
     small, large = bytes_for(32), bytes_for(64)
     assert 0 < small < large

@@ -150,8 +150,8 @@ def check(config: Config) -> None:
     foreign += [name for name in _changed(config) if name not in known]
     if foreign:
         raise RequestError(
-            f"the peer does Adam, or L-BFGS without a line search, with Gram matrices only; {', '.join(foreign)} of this "
-            f"job has no counterpart there"
+            f"the peer does Adam, or L-BFGS without a line search, with Gram matrices "
+            f"only; {', '.join(foreign)} of this job has no counterpart there"
         )
 
 

@@ -136,7 +136,7 @@ def check(config: Config) -> dict[str, Any]:
 
 
 def _compile(made: Made, phases: dict[str, float]) -> Compiled:
-    start = functools.partial(start, made)
+    start = functools.partial(first, made)
     last = jnp.int32(0)
     with clock(phases, "trace"):
         lowered = made.solver.chunk.lower(made.in_chunk, start(), last)
@@ -146,7 +146,7 @@ def _compile(made: Made, phases: dict[str, float]) -> Compiled:
     return Compiled(made, pace.Loop(program, made.in_chunk, start, steps), program)
 
 
-def start(made: Made) -> solve.State:
+def first(made: Made) -> solve.State:
     """Where its steps begin."""
     state = made.solver.init(made.image)
     moves = optimizers.at_rate(state.opt_state, made.config.optimizer)

@@ -2,13 +2,14 @@
 
 Standard library only, so that a wrong flag is answered before JAX is loaded.
 The command line is generated from these dataclasses. In the core only the
-composing rooms (objective, optimizers, prepare, noise, transfer, memory) see one:
-the mathematics takes plain numbers.
+composing rooms (objective, optimizers, prepare, noise, stages, transfer, memory) see
+one: the mathematics takes plain numbers.
 """
 
 import dataclasses
 
 from nst_jax import layers
+from nst_jax.config.memory import MemoryConfig as MemoryConfig
 from nst_jax.config.method import STYLE_LOSSES as STYLE_LOSSES
 from nst_jax.config.method import NetworkConfig as NetworkConfig
 from nst_jax.config.method import ObjectiveConfig as ObjectiveConfig
@@ -31,12 +32,18 @@ class Config:
     objective: ObjectiveConfig = ObjectiveConfig()
     optimizer: OptimizerConfig = OptimizerConfig()
     solve: SolveConfig = SolveConfig()
+    memory: MemoryConfig = MemoryConfig()
     output: OutputConfig = OutputConfig()
 
     def __post_init__(self) -> None:
         if self.inputs.style:
             self.objective.check_styles(len(self.inputs.style))
         self._check_terms()
+
+    def overwriting(self) -> "Config":
+        """The same settings, but files that are there may be replaced."""
+        output = dataclasses.replace(self.output, overwrite=True)
+        return dataclasses.replace(self, output=output)
 
     def used_layers(self) -> tuple[str, ...]:
         """The names of all layers that are looked at."""

@@ -113,6 +113,29 @@ class SolveConfig:
     average_decay: float = setting(
         0.99, "Share of the past in the running average.", low=0, high=0.999999
     )
+    tolerance: float = setting(
+        0.0,
+        "Ends a scale once the lowest loss fell by less than this share over"
+        " --tolerance_steps; 0 never does.",
+        low=0,
+        high=1,
+    )
+    tolerance_steps: int = setting(20, "See --tolerance.", low=1)
+    max_recoveries: int = setting(
+        10,
+        "How often a run whose loss is no number, explodes or stalls goes back to the"
+        " last good image, with half the rate or without L-BFGS's history; then it"
+        " ends with status 1.",
+        low=0,
+        high=1000,
+    )
+    max_seconds: float = setting(
+        0.0,
+        "Ends the run after so many seconds in all, compiling included, its scales"
+        " sharing them; 0 never does.",
+        low=0,
+        stored="never",
+    )
 
     def __post_init__(self) -> None:
         check(self)

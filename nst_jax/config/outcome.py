@@ -1,6 +1,7 @@
 """What comes out."""
 
 import dataclasses
+import math
 import re
 from typing import Literal
 
@@ -9,6 +10,8 @@ from nst_jax.settings import check, setting
 
 # A kind of device, and which of several.
 _DEVICE = r"(auto|cpu|gpu|tpu)(:[0-9]{1,6})?"
+# Steps, or seconds.
+_OFTEN = r"([1-9][0-9]{0,8})(s?)"
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,25 @@ class OutputConfig:
         low=0,
         stored="never",
     )
+    checkpoint: str = setting(
+        "",
+        "Folder for the state of the run, from which --resume goes on; the last two"
+        " states are kept.",
+        file="written",
+        stored="never",
+    )
+    checkpoint_every: str = setting(
+        "60s",
+        "How often: every so many seconds (60s) or steps (100).",
+        stored="never",
+    )
+    resume: Literal["none", "exact", "extend"] = setting(
+        "none",
+        "Go on from the last state in --checkpoint, bit for bit (alone: exact); extend"
+        " allows more steps or a larger size. Without a state it starts anew.",
+        alone="exact",
+        stored="never",
+    )
     device: str = setting(
         "auto", "auto, cpu, gpu, tpu, or with a number: gpu:1.", stored="beside"
     )
@@ -64,3 +86,22 @@ class OutputConfig:
                 f"--device must be auto, cpu, gpu or tpu, with a number if there are "
                 f"several (gpu:1), got {self.device!r}"
             )
+        if not re.fullmatch(_OFTEN, self.checkpoint_every):
+            raise RequestError(
+                "--checkpoint_every must be steps (100) or seconds (60s), at least 1, "
+                f"got {self.checkpoint_every!r}"
+            )
+        if self.resume != "none" and not self.checkpoint:
+            raise RequestError(
+                f"--resume={self.resume} needs --checkpoint, the folder of the run "
+                "that goes on, got none"
+            )
+
+    def checkpoint_steps(self) -> int:
+        """Steps between checkpoints, 0 where seconds count."""
+        return 0 if self.checkpoint_every.endswith("s") else int(self.checkpoint_every)
+
+    def checkpoint_seconds(self) -> float:
+        """Seconds between checkpoints, without end where steps count."""
+        every = self.checkpoint_every
+        return float(every[:-1]) if every.endswith("s") else math.inf

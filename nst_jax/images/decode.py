@@ -10,6 +10,7 @@ CMS) reads every 16-bit file.
 import contextlib
 import io
 import os
+import struct
 import threading
 import warnings
 from collections.abc import Callable, Iterator
@@ -50,6 +51,9 @@ _PLUGINS: dict[bytes, Callable[[BinaryIO], ImageFile.ImageFile]] = {
     b"GIF8": GifImagePlugin.GifImageFile,
 }
 _LOCK = threading.Lock()
+# Each passes over the whole picture, and takes ten bytes; ten of them are usual. Bytes
+# behind the picture, such as a film, hold the mark by chance every 65536 bytes.
+_SCAN, _MOST_SCANS = b"\xff\xda", 10_000
 
 
 def decode(data: bytes, name: str, max_pixels: int) -> tuple[Pixels, Alpha | None]:
@@ -63,6 +67,8 @@ def decode(data: bytes, name: str, max_pixels: int) -> tuple[Pixels, Alpha | Non
     with foreign(name):
         image = opened(data, name)
         _check_size(image.size, name, max_pixels)
+        if image.format == "JPEG" and data.count(_SCAN) > _MOST_SCANS:
+            raise ValueError(f"a JPEG of more than {_MOST_SCANS} scans")
         pixels, alpha = _wide(image, data) if _is_wide(image) else _narrow(image)
     if alpha is not None and alpha.min() == 1.0:
         return pixels, None
@@ -83,6 +89,10 @@ def foreign(name: str) -> Iterator[None]:
             yield
     except RequestError:
         raise
+    except MemoryError as error:
+        raise RequestError(
+            f"{name} needs more memory than there is; give a smaller picture"
+        ) from error
     except Exception as error:
         raise RequestError(
             f"{name} is damaged or of a kind that cannot be read "
@@ -206,7 +216,7 @@ def _wide(image: ImageFile.ImageFile, data: bytes) -> tuple[Pixels, Alpha | None
         samples, opacity = _wide_tiff(data, image)
         turn = image.tag_v2.get(_ORIENTATION)
     else:
-        samples, opacity = _wide_png(data)
+        samples, opacity = _wide_png(data, image.size)
         turn = _orientation(image)
     colour = profiles.wide_to_srgb(samples, image.info.get("icc_profile"))
     pixels = colour.astype(np.float32) / np.float32(65535)
@@ -219,10 +229,13 @@ def _wide(image: ImageFile.ImageFile, data: bytes) -> tuple[Pixels, Alpha | None
 _Wide = tuple[UInt16[np.ndarray, "h w c"], UInt16[np.ndarray, "h w"] | None]
 
 
-def _wide_png(data: bytes) -> _Wide:
+def _wide_png(data: bytes, size: tuple[int, int]) -> _Wide:
     """Grey or RGB, and opacity, which libpng makes of a transparent colour too."""
     import imagecodecs  # only 16-bit files need it
 
+    # libpng believes the first header, Pillow, whose size was checked, the last.
+    if struct.unpack(">II", data[16:24]) != size:
+        raise ValueError("a PNG with two headers")
     samples = np.atleast_3d(imagecodecs.png_decode(data))
     count = samples.shape[-1]
     if count % 2:

@@ -5,6 +5,7 @@
 (3, 3, 3, 64)
 """
 
+import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -113,8 +114,8 @@ def stands_for(network: Network, weights: str) -> str:
             f"--weights must be auto, random, a file or one of {', '.join(KNOWN)}, "
             "got ''"
         )
-    path = Path(weights).expanduser()
-    return str(path.absolute()) if path.exists() else str(path)
+    path = Path(os.path.expanduser(weights))
+    return str(path.absolute()) if os.path.exists(path) else str(path)
 
 
 def to_fetch(
@@ -161,7 +162,7 @@ def _file(
         file = places.named_file()
         return file or fetch.fetch(row, source, announce, quiet=quiet)
     path = Path(name)
-    if not path.suffix and not path.exists():
+    if not path.suffix and not os.path.exists(path):
         look_up(name)  # a misspelt name, answered with the nearest one
     return path
 

@@ -83,8 +83,9 @@ def _metadata(canonical: Canonical) -> dict[str, str]:
 
 
 def brief(error: Exception) -> str:
-    """An error of a library in one short line."""
-    return " ".join(str(error).split())[:200] or type(error).__name__
+    """An error of a library in one short line, without what would steer a terminal."""
+    text = " ".join(str(error).split())[:200] or type(error).__name__
+    return text if text.isprintable() else repr(text)
 
 
 def metadata(path: Path) -> dict[str, str]:
@@ -109,7 +110,7 @@ def read(path: Path) -> Canonical:
     if not said:
         raise RequestError(f"expected a canonical weights file at {str(path)!r}")
     try:
-        canonical = _parse(path, said)
+        canonical, expected = _parse(path, said), said["digest"]
     # Whatever the library and the parsing below make of a damaged file.
     except Exception as error:
         raise RequestError(
@@ -118,11 +119,11 @@ def read(path: Path) -> Canonical:
         ) from error
     found = canonical.digest
     row = KNOWN.get(canonical.name)
-    expected = row.digests if row and row.digests else (said["digest"],)
-    if found != said["digest"] or found not in expected:
+    pinned = row.digests if row and row.digests else (expected,)
+    if found != expected or found not in pinned:
         raise RequestError(
             f"the weights file {str(path)!r} was changed: its numbers have digest "
-            f"{found[:16]}, expected {expected[0][:16]}; delete it and fetch or "
+            f"{found[:16]}, expected {pinned[0][:16]!r}; delete it and fetch or "
             "convert it again"
         )
     return canonical

@@ -5,21 +5,26 @@ What a file is, is decided by its first bytes, not by its name.
 
 import contextlib
 import functools
+import io
+import math
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from nst_jax.errors import RequestError
 from nst_jax.layers import Network
+from nst_jax.pretrained import zipped
 from nst_jax.pretrained.canonical import Layers, brief
 from nst_jax.pretrained.names import Entry, pick
 
 # The largest file in circulation, VGG19 with its fully connected layers, has
 # 575 MB; twice that in float64.
 MAX_BYTES = 2 << 30
+# An array's header takes some hundred bytes, but can say that it has gigabytes.
+_NPY_HEADER = 1 << 16
 Reader = Callable[[Path], contextlib.AbstractContextManager[Mapping[str, Entry]]]
 
 
@@ -31,7 +36,8 @@ def read(path: Path) -> tuple[Network, Layers]:
     """
     reader = _reader(path)
     try:
-        with reader(path) as entries:
+        # Parsers warn of how a broken file is spelt; the one line says enough.
+        with warnings.catch_warnings(action="ignore"), reader(path) as entries:
             return pick(entries)
     except RequestError as error:
         raise RequestError(f"weights file {str(path)!r}: {error}") from error
@@ -69,11 +75,11 @@ def first_bytes(path: Path, count: int) -> bytes:
 
 
 def _reader(path: Path) -> Reader:
-    from nst_jax.pretrained import matlab, numpyfile, torchfile
+    from nst_jax.pretrained import hdf5file, matlab, numpyfile, torchfile
 
     start = first_bytes(path, 128)
     if start.startswith(b"\x89HDF\r\n\x1a\n"):
-        return _hdf5
+        return hdf5file.entries
     if start.startswith(b"MATLAB 5.0"):
         return matlab.entries
     if start.startswith(b"PK\x03\x04"):
@@ -91,37 +97,6 @@ def _reader(path: Path) -> Reader:
 
 
 @contextlib.contextmanager
-def _hdf5(path: Path) -> Iterator[Mapping[str, Entry]]:
-    """Keras' files: weights alone (old layout or Keras 3's), or a whole saved model."""
-    import h5py
-
-    found: dict[str, Entry] = {}
-
-    # `visititems` goes through hard links only, so links out of the file are never
-    # followed; datasets whose bytes lie elsewhere are refused one by one.
-    def visit(name: str, item: object) -> None:
-        if isinstance(item, h5py.Dataset):
-            found[name] = Entry(item.shape or (), lambda: _h5_array(item))
-
-    with h5py.File(path, "r", locking=False) as file:
-        # A saved model also holds the optimiser's state under the same names.
-        inside = file.get("model_weights", getclass=True, getlink=True)
-        root = file["model_weights"] if inside is h5py.HardLink else file
-        root.visititems(visit)
-        yield found
-
-
-def _h5_array(dataset: Any) -> np.ndarray:
-    if dataset.external or dataset.is_virtual:
-        raise RequestError(
-            f"expected the numbers of {dataset.name!r} in the file itself, found them "
-            "in another file; give a file that is complete"
-        )
-    array: np.ndarray = dataset[()]
-    return array
-
-
-@contextlib.contextmanager
 def _npz(path: Path) -> Iterator[Mapping[str, Entry]]:
     """NumPy archives, such as Frossard's VGG16."""
     with zipfile.ZipFile(path) as archive:
@@ -133,16 +108,24 @@ def _npz(path: Path) -> Iterator[Mapping[str, Entry]]:
 
 
 def _npy(archive: zipfile.ZipFile, name: str) -> Entry:
-    with archive.open(name) as member:
-        version = np.lib.format.read_magic(member)
-        if version == (1, 0):
-            shape, *_ = np.lib.format.read_array_header_1_0(member)
-        else:
-            shape, *_ = np.lib.format.read_array_header_2_0(member)
+    with zipped.opened(archive, name) as member:
+        head = io.BytesIO(member.read(_NPY_HEADER))
+    if np.lib.format.read_magic(head) == (1, 0):
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(head)
+    else:
+        shape, fortran, dtype = np.lib.format.read_array_header_2_0(head)
 
     def load() -> np.ndarray:
-        with archive.open(name) as member:
-            return np.lib.format.read_array(member, allow_pickle=False)
+        # Checked before it is read: one such number could be of any size.
+        if dtype.kind != "f" or dtype.itemsize > 8:
+            raise RequestError(
+                f"expected floating point numbers in {name[:80]!r}, found "
+                f"{str(dtype)[:40]}; a file may not bring objects with it"
+            )
+        with zipped.opened(archive, name) as member:
+            member.read(head.tell())
+            data = member.read(math.prod(shape) * dtype.itemsize)
+        return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")
 
     return Entry(shape, load)
 
@@ -151,10 +134,11 @@ def _is_npz(path: Path) -> bool:
     try:
         with zipfile.ZipFile(path) as archive:
             return any(name.endswith(".npy") for name in archive.namelist())
-    except zipfile.BadZipFile as error:
+    # Not BadZipFile alone: zipfile also raises NotImplementedError and others.
+    except Exception as error:
         raise RequestError(
             f"expected a complete weights file at {str(path)!r}, found a damaged zip "
-            "archive; fetch it again"
+            f"archive ({brief(error)}); fetch it again"
         ) from error
 
 

@@ -92,7 +92,7 @@ def _layer(row: Layer, entries: list[Entry]) -> tuple[np.ndarray, np.ndarray]:
     if shapes not in ([hwio, (row.channels,)], [oihw, (row.channels,)]):
         raise RequestError(
             f"layer {row.name}: expected a kernel {hwio} or {oihw} and a bias "
-            f"({row.channels},), found {shapes}; give a VGG19 or VGG16 file"
+            f"({row.channels},), found {str(shapes)[:200]}; give a VGG19 or VGG16 file"
         )
     kernel, bias = sorted(entries, key=lambda entry: len(entry.shape), reverse=True)
     order = (2, 3, 1, 0) if kernel.shape == oihw else (0, 1, 2, 3)

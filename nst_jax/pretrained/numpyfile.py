@@ -17,39 +17,30 @@ import numpy as np
 from nst_jax.errors import RequestError
 from nst_jax.pretrained import pickles
 from nst_jax.pretrained.names import Entry
+from nst_jax.pretrained.pickles import Held
 
 # Protocol 3, and an empty dictionary comes first.
 START = b"\x80\x03}"
 _FLOATS = ("f2", "f4", "f8")
+_DEEPEST = 20  # dictionaries in dictionaries
 
 
-class _Held:
-    """What NumPy would build: its arguments, and the state that is set afterwards."""
-
-    def __init__(self, arguments: tuple[Any, ...]) -> None:
-        self.arguments = arguments
-        self.state: Any = None
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
+def _array_held(*arguments: Any) -> Held:
+    return Held("array", *arguments)
 
 
-def _allowed() -> dict[str, Any]:
-    """What a pickle may name."""
+def _dtype_held(*arguments: Any) -> Held:
+    return Held("dtype", *arguments)
 
-    def array(*arguments: Any) -> _Held:
-        return _Held(("array", *arguments))
 
-    def dtype(*arguments: Any) -> _Held:
-        return _Held(("dtype", *arguments))
-
-    return {
-        # NumPy 2 moved it.
-        "numpy.core.multiarray _reconstruct": array,
-        "numpy._core.multiarray _reconstruct": array,
-        "numpy ndarray": "ndarray",
-        "numpy dtype": dtype,
-    }
+# What a pickle may name.
+_ALLOWED = {
+    # NumPy 2 moved it.
+    "numpy.core.multiarray _reconstruct": _array_held,
+    "numpy._core.multiarray _reconstruct": _array_held,
+    "numpy ndarray": "ndarray",
+    "numpy dtype": _dtype_held,
+}
 
 
 @contextlib.contextmanager
@@ -59,7 +50,7 @@ def entries(path: Path) -> Iterator[Mapping[str, Entry]]:
         path.open("rb") as file,
         mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as stream,
     ):
-        tree = pickles.load(stream, _allowed())
+        tree = pickles.load(stream, _ALLOWED)
     yield dict(_arrays(tree, (), set()))
 
 
@@ -70,24 +61,26 @@ def _arrays(
         # One that is met again may hold itself, and there would be no end.
         if id(tree) in seen:
             raise _damaged("a dictionary that is in several places")
+        if len(path) > _DEEPEST:
+            raise _damaged(f"more than {_DEEPEST} dictionaries in each other")
         seen.add(id(tree))
         for name, branch in tree.items():
             yield from _arrays(branch, (*path, str(name)[:80]), seen)
-    elif isinstance(tree, _Held):
+    elif isinstance(tree, Held):
         yield "/".join(path), _entry(tree)
 
 
-def _entry(held: _Held) -> Entry:
+def _entry(held: Held) -> Entry:
     """One array, its fields checked before any memory is taken."""
     match held:
-        case _Held(
+        case Held(
             arguments=("array", *_),
-            state=(_, tuple(shape), _Held() as dtype, bool(fortran), bytes(data)),
+            state=(_, tuple(shape), Held() as dtype, bool(fortran), bytes(data)),
         ):
             text = _dtype(dtype)
         case _:
             raise _damaged("an array in another form")
-    if not all(type(side) is int and side >= 0 for side in shape):
+    if len(shape) > 4 or not all(type(side) is int and side >= 0 for side in shape):
         raise _damaged("a shape that is none")
     if math.prod(shape) * np.dtype(text).itemsize != len(data):
         raise _damaged(f"{len(data)} bytes for the shape {str(shape)[:80]}")
@@ -99,10 +92,10 @@ def _array(shape: tuple[int, ...], text: str, order: Any, data: bytes) -> np.nda
     return np.frombuffer(data, text).reshape(shape, order=order)
 
 
-def _dtype(held: _Held) -> str:
+def _dtype(held: Held) -> str:
     """NumPy's word for the numbers, with their byte order."""
     match held:
-        case _Held(
+        case Held(
             arguments=("dtype", str(kind), *_), state=(_, "<" | ">" as order, *_)
         ) if kind in _FLOATS:
             return f"{order}{kind}"

@@ -61,7 +61,11 @@ def bring(source: fetch.Source, announce: fetch.Announce, *, quiet: bool) -> Pat
 
 def is_original(path: Path) -> bool:
     """Whether that is the authors' file."""
-    return path.is_file() and sha256_of(path) == _FILE.sha256
+    try:
+        is_as_long = path.is_file() and path.stat().st_size == _FILE.size
+        return is_as_long and sha256_of(path) == _FILE.sha256
+    except (OSError, ValueError):  # whoever reads it says what is wrong with it
+        return False
 
 
 def convert(file: Path, said: str, target: Path, *, overwrite: bool = True) -> None:

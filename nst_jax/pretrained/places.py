@@ -11,8 +11,9 @@ VARIABLE = "NST_JAX_WEIGHTS"
 
 def named_file() -> Path | None:
     """The single file that $NST_JAX_WEIGHTS names, if it names one."""
-    path = Path(os.environ.get(VARIABLE, "")).expanduser()
-    return path if path.is_file() else None
+    path = os.path.expanduser(os.environ.get(VARIABLE, ""))
+    # os.path says no where Path raises: to names that are too long, for one.
+    return Path(path) if os.path.isfile(path) else None
 
 
 def folders() -> tuple[Path, ...]:
@@ -20,7 +21,7 @@ def folders() -> tuple[Path, ...]:
     import platformdirs
 
     text = os.environ.get(VARIABLE, "")
-    named = (Path(text).expanduser(),) if text and named_file() is None else ()
+    named = (Path(os.path.expanduser(text)),) if text and not named_file() else ()
     cache = Path(platformdirs.user_cache_dir("nst_jax", appauthor=False))
     return (*named, *_checkout(), cache / "weights")
 
@@ -28,8 +29,9 @@ def folders() -> tuple[Path, ...]:
 def find(name: str) -> Path | None:
     """The canonical file of a known network, if it is here."""
     for folder in folders():
-        if (folder / f"{name}.safetensors").is_file():
-            return folder / f"{name}.safetensors"
+        path = folder / f"{name}.safetensors"
+        if os.path.isfile(path):
+            return path
     return None
 
 

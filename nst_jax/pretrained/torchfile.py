@@ -7,7 +7,6 @@ afterwards, and only the convolutions'.
 import contextlib
 import io
 import zipfile
-from collections import OrderedDict
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -15,7 +14,7 @@ from typing import Any, BinaryIO, NamedTuple
 import numpy as np
 
 from nst_jax.errors import RequestError
-from nst_jax.pretrained import pickles
+from nst_jax.pretrained import pickles, zipped
 from nst_jax.pretrained.names import Entry
 
 # A dictionary of tensors takes a few kilobytes; more is no weights file.
@@ -42,25 +41,30 @@ class _Tensor(NamedTuple):
     strides: tuple[int, ...]
 
 
-def _allowed() -> dict[str, Any]:
-    """What a pickle may name."""
+def _tensor(storage: Any, offset: Any, shape: Any, strides: Any, *_: object) -> _Tensor:
+    """A tensor whose numbers are numbers: nothing is known of what a file says."""
+    numbers = (offset, *shape, *strides)
+    if not (
+        isinstance(storage, _Storage)
+        and len(shape) == len(strides)
+        and all(type(number) is int and 0 <= number < 2**62 for number in numbers)
+    ):
+        raise RequestError("expected tensors, found other things; the file is damaged")
+    return _Tensor(storage, offset, tuple(shape), tuple(strides))
 
-    def tensor(
-        storage: _Storage,
-        offset: int,
-        shape: tuple[int, ...],
-        strides: tuple[int, ...],
-        *_: object,
-    ) -> _Tensor:
-        return _Tensor(storage, offset, shape, strides)
 
-    return {
-        "collections OrderedDict": OrderedDict,
-        "torch._utils _rebuild_tensor": tensor,
-        "torch._utils _rebuild_tensor_v2": tensor,
-        "torch._utils _rebuild_parameter": lambda parameter, *_: parameter,
-        **_STORAGES,
-    }
+def _ordered(pairs: Any = ()) -> dict[Any, Any]:
+    return pickles.paired(pairs)
+
+
+# What a pickle may name.
+_ALLOWED = {
+    "collections OrderedDict": _ordered,
+    "torch._utils _rebuild_tensor": _tensor,
+    "torch._utils _rebuild_tensor_v2": _tensor,
+    "torch._utils _rebuild_parameter": lambda parameter, *_: parameter,
+    **_STORAGES,
+}
 
 
 def _unpickle(stream: io.BytesIO) -> tuple[Any, dict[str, _Storage]]:
@@ -68,16 +72,17 @@ def _unpickle(stream: io.BytesIO) -> tuple[Any, dict[str, _Storage]]:
     storages: dict[str, _Storage] = {}
 
     def persistent(pid: Any) -> _Storage:
-        kind, dtype, key, _, length, *_ = pid
-        if kind != "storage" or dtype not in _STORAGES.values():
-            raise RequestError(
-                f"expected tensors, found {str(kind)[:40]!r} in the file"
-            )
-        storage = _Storage(str(key), dtype, int(length))
+        match pid:
+            case ("storage", str(dtype), str(key), _, int(length), *_) if (
+                dtype in _STORAGES.values() and 0 <= length < 2**62
+            ):
+                storage = _Storage(key, dtype, length)
+            case _:
+                raise RequestError("expected tensors, found another kind of reference")
         storages[storage.key] = storage
         return storage
 
-    return pickles.load(stream, _allowed(), persistent), storages
+    return pickles.load(stream, _ALLOWED, persistent), storages
 
 
 @contextlib.contextmanager
@@ -91,14 +96,18 @@ def zip_entries(path: Path) -> Iterator[Mapping[str, Entry]]:
                 ".pth or .npz file"
             )
         folder = names[0].removesuffix("data.pkl")
-        if archive.getinfo(names[0]).file_size > _MAX_PICKLE:
+        with zipped.opened(archive, names[0]) as member:
+            program = member.read(_MAX_PICKLE + 1)
+        if len(program) > _MAX_PICKLE:
             raise RequestError("expected a dictionary of tensors, found a large pickle")
-        tree, _ = _unpickle(io.BytesIO(archive.read(names[0])))
+        tree, _ = _unpickle(io.BytesIO(program))
 
         def read(storage: _Storage) -> bytes:
-            info = archive.getinfo(f"{folder}data/{storage.key}")
+            name = f"{folder}data/{storage.key}"
+            info = archive.getinfo(name)
             _check_length(storage, info.file_size, info.compress_size)
-            return archive.read(info)
+            with zipped.opened(archive, name) as member:
+                return member.read()
 
         yield _entries(tree, read)
 
@@ -116,6 +125,8 @@ def legacy_entries(path: Path) -> Iterator[Mapping[str, Entry]]:
         places: dict[str, int] = {}
         position = head.tell()
         for key in keys:
+            if not isinstance(key, str):
+                raise RequestError("expected the keys of storages; the file is damaged")
             places[key] = position + 8
             storage = storages[key]
             position += 8 + storage.length * np.dtype(storage.dtype).itemsize
@@ -159,14 +170,18 @@ def _tensors(tree: Any) -> dict[str, _Tensor]:
             f"expected a dictionary of tensors, found a {type(tree).__name__}; save "
             "the network's state_dict()"
         )
-    return {str(k): v for k, v in tree.items() if isinstance(v, _Tensor)}
+    return {
+        name: tensor
+        for name, tensor in tree.items()
+        if isinstance(name, str) and isinstance(tensor, _Tensor)
+    }
 
 
 def _array(tensor: _Tensor, data: bytes) -> np.ndarray:
     flat = np.frombuffer(data, tensor.storage.dtype)
     steps = zip(tensor.shape, tensor.strides, strict=True)
     last = tensor.offset + sum((size - 1) * stride for size, stride in steps)
-    if min((tensor.offset, last, *tensor.strides)) < 0 or last >= flat.size:
+    if last >= flat.size:
         raise RequestError("expected a tensor inside its storage; the file is damaged")
     strides = tuple(stride * flat.itemsize for stride in tensor.strides)
     return np.ndarray(

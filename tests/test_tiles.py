@@ -1,0 +1,238 @@
+"""Sums and gradients window by window are those of the whole."""
+
+import dataclasses
+import itertools
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from nst_jax import objective, prepare, tiles, vgg
+from nst_jax.arrays import Weights
+from nst_jax.config import (
+    Config,
+    ControlConfig,
+    MemoryConfig,
+    NetworkConfig,
+    ObjectiveConfig,
+)
+from nst_jax.pictures import Pictures
+
+# Pool 2 comes before the deepest layer, so that there are positions of three strides.
+SETTINGS = ObjectiveConfig(
+    content_layers=("relu2_2", "pool1:0.3"),
+    style_layers=("relu1_1", "relu2_1", "relu3_1"),
+    tv_range=1.0,
+    tv_weight=0.5,
+)
+
+
+def changed(**settings):
+    return dataclasses.replace(SETTINGS, **settings)
+
+
+@pytest.fixture(scope="module")
+def small(small_params, unit_preprocessing):
+    return Weights("vgg19", small_params, unit_preprocessing, "random", "", "")
+
+
+def noise(*shape, seed=0):
+    return np.random.default_rng(seed).random(shape).astype(np.float32)
+
+
+def compared(small, config, pictures, cuts):
+    """Total and gradient of the whole, and by windows, at another image."""
+    whole = dataclasses.replace(config, memory=MemoryConfig(tile="none"))
+    how, problem = prepare.problem(pictures, small, whole)
+    shape = pictures.content.shape[:2]
+    names = tuple({*how.content_layers, *how.style_layers})
+    forward = how.forward
+    plan = tiles.plan(shape, names, "vgg19", cuts, forward.pool_rounding, forward.wrap)
+    assert any(stage.number > 1 for stage in plan)
+    image = jnp.asarray(noise(*shape, 3, seed=9))
+
+    def at(how):
+        def total(image):
+            return objective.terms(how, problem, image).total
+
+        return jax.jit(jax.value_and_grad(total))(image)
+
+    return at(how), at(how._replace(plan=plan))
+
+
+def check(found, bound=1e-5):
+    (value, slope), (by_windows, its_slope) = found
+    assert float(by_windows) == pytest.approx(float(value), rel=bound)
+    apart = float(jnp.linalg.norm(its_slope - slope))
+    assert apart <= bound * float(jnp.linalg.norm(slope))
+
+
+IMAGE = (("", (2, 2)),)
+STRIPS = (("", (3, 1)),)
+STAGES = (("", (2, 1)), ("pool1", (1, 3)), ("pool2", (2, 2)))
+
+
+@pytest.mark.parametrize(
+    ("shape", "network", "cuts"),
+    [
+        ((83, 97), {"pooling": "max", "padding": "zero"}, IMAGE),
+        ((90, 86), {"pooling": "avg", "padding": "replicate"}, STRIPS),
+        ((79, 89), {"padding": "zero", "pool_rounding": "ceil"}, IMAGE),
+        ((87, 93), {"pooling": "max", "pool_rounding": "same"}, STAGES),
+        ((81, 95), {"pooling": "avg", "pool_rounding": "ceil"}, STAGES),
+    ],
+)
+def test_windows_at_odd_sizes_and_borders(small, shape, network, cuts):
+    config = Config(network=NetworkConfig(**network), objective=SETTINGS)
+    pictures = Pictures(noise(*shape, 3), (noise(40, 44, 3, seed=1),))
+    check(compared(small, config, pictures, cuts))
+
+
+@pytest.mark.parametrize(
+    ("wrap", "cuts"), [("xy", IMAGE), ("x", STRIPS), ("y", STAGES), ("xy", STAGES)]
+)
+def test_windows_that_go_round(small, wrap, cuts):
+    config = Config(control=ControlConfig(wrap=wrap), objective=SETTINGS)
+    pictures = Pictures(noise(96, 88, 3), (noise(40, 44, 3, seed=1),))
+    check(compared(small, config, pictures, cuts))
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"content_loss": "scaled"},
+        {"content_loss": "half_sum", "tv_loss": "absolute"},
+        {"content_loss": "root", "tv_loss": "nine_point"},
+        {"content_loss": "sum", "tv_loss": "power", "laplacian_weight": 2.0},
+        {"style_loss": ("wasserstein",), "tv_loss": "padded_squared"},
+        {"style_loss": ("covariance", "mean_std:0.5"), "tv_loss": "squared"},
+        {"style_loss": ("gram", "covariance:2"), "gram_division": "positions"},
+        {"gram_division": "none", "style_reduction": "image"},
+        {"style_reduction": "scaled"},
+        {"style_reduction": "sum", "content_weight": 0.0},
+    ],
+    ids=lambda settings: " ".join(map(str, itertools.chain(*settings.items()))),
+)
+def test_every_loss(small, settings):
+    config = Config(objective=changed(**settings))
+    pictures = Pictures(noise(83, 97, 3), (noise(40, 44, 3, seed=1),))
+    check(compared(small, config, pictures, IMAGE))
+
+
+@pytest.mark.parametrize("wrap", ["none", "x"])
+def test_regions_several_styles_protection_and_fill(small, wrap):
+    shape = (84, 92) if wrap != "none" else (83, 97)
+    share = np.linspace(0, 1, shape[1], dtype=np.float32)[None, :].repeat(shape[0], 0)
+    regions = np.stack([share, 1 - share], 2)
+    of_styles = tuple(noise(40, 44, 2, seed=seed) for seed in (5, 6))
+    config = Config(
+        control=ControlConfig(wrap=wrap, region_weights=(1.0, 0.4)),
+        objective=changed(
+            style_loss=("gram", "wasserstein"),
+            style_weights=(0.7, 0.3),
+            style_layers=("relu1_1:1/0.2", "relu2_1:0/1", "relu3_1"),
+        ),
+    )
+    pictures = Pictures(
+        noise(*shape, 3),
+        (noise(40, 44, 3, seed=1), noise(40, 44, 3, seed=2)),
+        regions=regions,
+        style_regions=of_styles,
+        protect=noise(*shape, seed=3),
+        fill=noise(*shape, seed=4),
+    )
+    check(compared(small, config, pictures, IMAGE if wrap == "x" else STAGES))
+
+
+def test_targets_window_by_window(small):
+    """Styles and content larger than memory have the same statistics and features."""
+    config = Config(objective=changed(style_loss=("gram", "wasserstein")))
+    pictures = Pictures(noise(83, 97, 3), (noise(95, 71, 3, seed=1),))
+    problems = []
+    for tile in ("none", "24"):
+        memory = MemoryConfig(tile=tile)
+        how, problem = prepare.problem(
+            pictures, small, dataclasses.replace(config, memory=memory)
+        )
+        problems.append(problem.targets)
+        assert (how.plan == ()) == (tile == "none")
+    for whole, by_windows in zip(*map(jax.tree.leaves, problems), strict=True):
+        scale = float(jnp.abs(whole).max())
+        np.testing.assert_allclose(by_windows, whole, rtol=1e-4, atol=1e-5 * scale)
+
+
+def test_winograds_products_by_windows(small, monkeypatch):
+    """Which kernels are spread follows from the window; the sums stay the same."""
+    config = Config(network=NetworkConfig(convolution="winograd"), objective=SETTINGS)
+    config = dataclasses.replace(config, memory=MemoryConfig(tile="none"))
+    pictures = Pictures(noise(200, 180, 3), (noise(40, 44, 3, seed=1),))
+    how, problem = prepare.problem(pictures, small, config)
+    names = (*how.content_layers, *how.style_layers)
+    plan = tiles.plan((200, 180), names, "vgg19", IMAGE)
+    image = jnp.asarray(noise(200, 180, 3, seed=9))
+    found = []
+    for each in (how, how._replace(plan=plan)):
+        ready = prepare.ready(problem, each, 200 * 180)
+        spread = {name for name, held in ready.params.items() if "spread" in held}
+
+        def total(image, each=each, ready=ready):
+            return objective.terms(each, ready, image).total
+
+        found.append(jax.jit(jax.value_and_grad(total))(image))
+        assert "conv1_2" in spread
+    # Values that are all but zero fall to the other side of a ReLU.
+    check(found, 1e-3)
+    assert float(found[0][0]) == pytest.approx(float(found[1][0]), rel=1e-5)
+
+
+def test_the_halo_is_all_that_the_layers_look_at():
+    """A pixel one beyond the window's reach changes nothing that it owns."""
+    names = ("relu3_1",)
+    unit, halo = tiles.grain("vgg19", "", names)
+    (stage,) = tiles.plan((120, 120), names, "vgg19", (("", (2, 2)),))
+    assert stage.rows.starts[1] == stage.rows.edges[1] - halo
+    assert stage.rows.window % unit == 120 % unit
+    # One unit less of it, and the gradient is another.
+    reach = max(row.reach for row in vgg.layers.up_to(names, "vgg19"))
+    assert reach <= halo < reach + unit
+
+
+@pytest.mark.parametrize("wraps", [False, True])
+def test_every_position_is_owned_once_and_seen_well(wraps):
+    for length in range(1, 90):
+        for count, unit, halo in itertools.product((1, 2, 3, 5), (1, 4), (4, 8)):
+            if wraps and length % unit:
+                continue
+            axis = tiles.axis(length, count, unit, halo, wraps=wraps)
+            assert axis.edges[0] == 0
+            assert axis.edges[-1] == length
+            assert axis.number <= count
+            for start, (low, high) in zip(
+                axis.starts, itertools.pairwise(axis.edges), strict=True
+            ):
+                assert low < high
+                assert start % unit == 0
+                assert low % unit == 0
+                end = start + axis.window
+                if axis.number > 1 and not wraps:
+                    assert start >= 0
+                    assert end <= length
+                if axis.number > 1:
+                    at_start = not wraps and start == 0
+                    at_end = not wraps and end == length
+                    assert at_start or low - start >= halo
+                    assert at_end or end - high >= halo
+
+
+def test_a_gradient_by_the_network_is_refused_and_not_zero(small):
+    config = Config(objective=SETTINGS, memory=MemoryConfig(tile="24"))
+    pictures = Pictures(noise(83, 97, 3), (noise(40, 44, 3, seed=1),))
+    how, problem = prepare.problem(pictures, small, config)
+
+    def total(params):
+        changed = problem._replace(params=params)
+        return objective.terms(how, changed, jnp.asarray(pictures.content)).total
+
+    with pytest.raises(TypeError, match="by the picture only"):
+        jax.grad(total)(problem.params)
