@@ -25,6 +25,7 @@ class Network(NamedTuple):
 
     names: tuple[str, ...]  # layers that are looked at
     forward: vgg.Forward
+    centred: tuple[str, ...] = ()  # layers whose features are kept about a mean too
 
     def up_to(self, after: str = "", until: str = "") -> tuple[layers.Layer, ...]:
         """The layers behind `after`, up to `until` or the deepest in use."""
@@ -137,6 +138,8 @@ def in_window(used: Network, stage: tiles.Stage) -> int:
             kept += size
             most = max(most, kept + int(count * wider))
         elif row.kind == "pool" and used.forward.pooling == "max":
+            kept += size
+        if row.name in used.centred:
             kept += size
     return most
 

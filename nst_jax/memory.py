@@ -30,8 +30,10 @@ except ImportError:  # Windows
 Shape = tuple[int, int]
 
 _PIXEL = 3 * 4  # bytes
-# The program itself, with Python, JAX, XLA's compiler and its code.
-_PROGRAM = 430 * 2**20
+# The program itself, with Python and JAX; then what the compiler takes while it works:
+# for Winograd's transforms, a line search, windows, and exact roots of matrices.
+_PROGRAM = 500 * 2**20
+_TRANSFORMS, _SEARCH, _WINDOWS, _ROOTS = (n * 2**20 for n in (130, 130, 60, 375))
 # Images beside the optimiser's state: on the host, the step's own, and while a
 # picture is taken over.
 _PICTURES = 9
@@ -178,7 +180,8 @@ def _network(config: Config, forward: vgg.Forward) -> Network:
     """The part of the settings that features depend on."""
     how = objective.recipe(config.objective, forward)
     names = tuple(dict.fromkeys((*how.content_layers, *how.style_layers)))
-    return Network(names, forward)
+    centred = how.style_layers if set(how.statistics) - {"gram"} else ()
+    return Network(names, forward, centred)
 
 
 def _fixed(content: Shape, config: Config, used: Network, chosen: tiles.Plan) -> Need:
@@ -187,11 +190,26 @@ def _fixed(content: Shape, config: Config, used: Network, chosen: tiles.Plan) ->
     targets = footprint.whole_maps(used, content, how.content_layers)
     settings = config.optimizer
     return Need(
-        program=_PROGRAM if devices.current().platform == "cpu" else 0,
+        program=_program(config, used, chosen)
+        if devices.current().platform == "cpu"
+        else 0,
         network=footprint.network_bytes(used, chosen, content),
         pictures=_PICTURES * _PIXEL * math.prod(content) + targets,
         optimizer=_state(content, settings, config.solve.keep),
         features=0,
+    )
+
+
+def _program(config: Config, used: Network, chosen: tiles.Plan) -> int:
+    """What is there before any picture, and what compiling adds to it."""
+    moves, losses = config.optimizer, config.objective.style_losses()
+    searches = moves.optimizer == "lbfgs" and moves.line_search == "zoom"
+    return (
+        _PROGRAM
+        + _TRANSFORMS * (used.forward.products == "winograd")
+        + _SEARCH * searches
+        + _WINDOWS * bool(chosen)
+        + _ROOTS * bool(losses.get("wasserstein"))
     )
 
 
@@ -201,8 +219,12 @@ def _state(shape: Shape, settings: Any, keep: Keep) -> int:
     image = jax.ShapeDtypeStruct((*shape, 3), jnp.float32)
     state = jax.eval_shape(optimizers.make(settings).init, image)
     whole = sum(leaf.size * leaf.dtype.itemsize for leaf in jax.tree.leaves(state))
+    image_bytes = _PIXEL * math.prod(shape)
+    if settings.optimizer == "lbfgs" and settings.line_search == "none":
+        # Its direction takes all pairs at once, laid side by side.
+        whole += 2 * 2 * settings.history * image_bytes
     images = 2 if keep == "last" else 3  # the image, the last good one, what is kept
-    return whole + images * _PIXEL * math.prod(shape)
+    return whole + images * image_bytes
 
 
 def _with(config: Config, optimizer: str = "", **changes: Any) -> Config:

@@ -130,7 +130,7 @@ def axis(length: int, count: int, unit: int, halo: int, *, wraps: bool) -> Axis:
     if wraps:
         own = _up(-(-length // count), unit)
         owns = range(0, length, own)
-        starts = tuple(first - halo for first in owns)
+        starts = tuple(min(first, length - own) - halo for first in owns)
         if len(owns) == 1:
             return whole
         return Axis(length, own + 2 * halo, halo, starts, (*owns, length))

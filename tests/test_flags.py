@@ -82,6 +82,8 @@ def sample(field):
         return "128,256", "128,256"
     if field.name == "device":
         return "gpu:1", "gpu:1"
+    if field.name == "checkpoint_every":
+        return "5s", "5s"
     if kind == tuple[int, ...]:
         return "3,2", (3, 2)
     if get_origin(kind) is tuple:
@@ -100,6 +102,7 @@ def test_every_field_is_a_flag(field):
     # Line search and schedules do not go together.
     needs = dict.fromkeys(("schedule", "warmup_steps"), "--optimizer=adam")
     needs["style_mask"] = "--content_mask=m.png"
+    needs["resume"] = "--checkpoint=folder"
     other = [needs[field.name]] if field.name in needs else []
     config = config_of(f"--{field.name}={text}", *other)
     found = [
@@ -108,6 +111,15 @@ def test_every_field_is_a_flag(field):
         if hasattr(group, field.name)
     ]
     assert found == [value]
+
+
+def test_a_flag_may_stand_alone_where_that_has_a_meaning():
+    assert config_of("--resume", "--checkpoint=d").output.resume == "exact"
+    assert config_of("--resume=none").output.resume == "none"
+    with pytest.raises(RequestError, match="must be one of none, exact, extend"):
+        config_of("--resume=yes", "--checkpoint=d")
+    with pytest.raises(RequestError, match="needs --checkpoint"):
+        config_of("--resume")
 
 
 def test_help_names_every_field_with_its_default_in_88_columns():

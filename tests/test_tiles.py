@@ -8,7 +8,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import objective, prepare, tiles, vgg
+from nst_jax import devices, objective, prepare, tiles, vgg
 from nst_jax.arrays import Weights
 from nst_jax.config import (
     Config,
@@ -56,7 +56,10 @@ def compared(small, config, pictures, cuts):
         def total(image):
             return objective.terms(how, problem, image).total
 
-        return jax.jit(jax.value_and_grad(total))(image)
+        # As a run compiles it; jax 0.10.1 without the option was seen to hang with
+        # windows, regions and exact roots.
+        options = dict(devices.thrift())
+        return jax.jit(jax.value_and_grad(total), compiler_options=options)(image)
 
     return at(how), at(how._replace(plan=plan))
 
@@ -215,9 +218,9 @@ def test_every_position_is_owned_once_and_seen_well(wraps):
                 assert start % unit == 0
                 assert low % unit == 0
                 end = start + axis.window
-                if axis.number > 1 and not wraps:
-                    assert start >= 0
-                    assert end <= length
+                if axis.number > 1:
+                    assert start >= -axis.margin
+                    assert end <= length + axis.margin
                 if axis.number > 1:
                     at_start = not wraps and start == 0
                     at_end = not wraps and end == length
