@@ -13,7 +13,8 @@ from types import FrameType
 from typing import Any, NamedTuple
 
 # A chunk lasts about this long: short enough to stop and to show progress, and long
-# enough to forget that each begins with fresh memory, which costs up to a third of a step.
+# enough to forget that each begins with fresh memory, which costs up to a third of a
+# step.
 CHUNK_SECONDS = 1.0
 _SIGNALS = (signal.SIGINT, signal.SIGTERM)
 

@@ -2,8 +2,8 @@
 
     python scripts/memory_table.py --output=docs/memory_table.md
 
-Each job is a run of its own, two steps of made-up pictures, on the CPU: what is measured
-is the most that the process had resident, compiling included.
+Each job is a run of its own, two steps of made-up pictures, on the CPU: what is
+measured is the most that the process had resident, compiling included.
 """
 
 import argparse
