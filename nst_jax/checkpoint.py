@@ -107,7 +107,7 @@ def read(path: Path) -> Checkpoint:
         raise ValueError(f"damaged: {error}") from None
     if said.get("digest") != _digest(said.get("about", ""), arrays):
         raise ValueError("it was changed: its contents do not have its digest")
-    about = json.loads(said["about"])
+    about = json.loads(said.get("about", ""))
     _check_about(about)
     return Checkpoint(about, arrays)
 
@@ -153,6 +153,12 @@ def looked_into(config: OutputConfig) -> Found:
     found = find(folder)
     if found.checkpoint:
         return found
+    if files(folder) and not config.overwrite:
+        # To start anew deletes them, and what hinders may pass: a share, a version.
+        raise RequestError(
+            f"{found.troubles[0]}, nor any other in {str(folder)!r}; mend that, allow "
+            f"--overwrite to start anew, or choose another --checkpoint"
+        )
     none = f"no checkpoint to go on from in {str(folder)!r}: it starts anew"
     return found._replace(troubles=[*found.troubles, none])
 

@@ -21,6 +21,8 @@ _FARTHEST = 100.0
 _PATIENCE = 10
 # Line searches without success, one after the other, after which no more are tried.
 _STALL = 3
+# Steps after a restart in which a line search that stalls again has gained nothing.
+_SOON = 30
 
 # What may be wrong with a step; 0 is nothing.
 BROKEN, EXPLODED, RISEN, STALLED = 1, 2, 3, 4
@@ -42,6 +44,7 @@ class Bounds(NamedTuple):
     above: Int[Array, ""]  # of them the last ones above the ceiling
     stuck: Int[Array, ""]  # line searches without success up to here
     at: Int[Array, ""]  # the step of the last good image
+    restarts: Int[Array, ""]  # how many faults this start comes after
 
 
 class Verdict(NamedTuple):
@@ -82,6 +85,7 @@ def bounds(
         above=count(0),
         stuck=count(0),
         at=count(step),
+        restarts=count(0),
     )
 
 
@@ -89,8 +93,19 @@ def restarted(old: Bounds) -> Bounds:
     """The same bounds at a new start, from the last good image."""
     fresh = bounds(old.at)
     return fresh._replace(
-        ceiling=old.ceiling, tolerance=old.tolerance, window=old.window
+        ceiling=old.ceiling,
+        tolerance=old.tolerance,
+        window=old.window,
+        restarts=jnp.array(old.restarts + 1, jnp.int32),
     )
+
+
+def is_at_rest(bounds: Bounds) -> bool:
+    """Whether a line search that has stalled did so soon after it had before.
+
+    Then it stands at the lowest point that float32 can tell from its surroundings.
+    """
+    return int(bounds.restarts) > 0 and int(bounds.taken) <= _SOON
 
 
 def fault(value: float, bounds: Bounds) -> int:

@@ -8,11 +8,16 @@ started once more, before it has done anything.
 
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
+_TUNABLES = "GLIBC_TUNABLES"
 _ASKED = "glibc.malloc.hugetlb"
 _KERNEL = Path("/sys/kernel/mm/transparent_hugepage/enabled")
 _SINCE = (2, 35)  # of the C library
+# Tells the second start from the first: the system may take the tunable away from
+# programs that have rights of their own, and they would start for ever.
+_AGAIN = "nst_jax_again"
 
 
 def use() -> None:
@@ -20,20 +25,39 @@ def use() -> None:
 
     A `GLIBC_TUNABLES` that says something of them is left alone; `=0` refuses them.
     """
-    tunables = os.environ.get("GLIBC_TUNABLES", "")
-    if _ASKED in tunables or not (_is_plain() and _can_be_had()):
+    wanted = environment()
+    if not wanted or _AGAIN in sys._xoptions or not _is_ours():
         return
-    asked = ":".join(each for each in (tunables, f"{_ASKED}=1") if each)
-    arguments = [sys.executable, *sys.orig_argv[1:]]
+    arguments = [sys.executable, "-X", _AGAIN, *sys.orig_argv[1:]]
     try:
-        os.execve(sys.executable, arguments, {**os.environ, "GLIBC_TUNABLES": asked})
+        os.execve(sys.executable, arguments, {**os.environ, **wanted})
     except OSError:
         return  # It goes as well without, only slower.
 
 
-def _is_plain() -> bool:
-    """Whether the process is a Python with a command line, nothing frozen in one."""
-    return bool(sys.executable and sys.orig_argv) and not hasattr(sys, "frozen")
+def environment() -> Mapping[str, str]:
+    """What a process has to be started with; empty if it has that or cannot have it."""
+    tunables = os.environ.get(_TUNABLES, "")
+    if _ASKED in tunables or not _can_be_had():
+        return {}
+    return {_TUNABLES: ":".join(each for each in (tunables, f"{_ASKED}=1") if each)}
+
+
+def _is_ours() -> bool:
+    """Whether the process is this program and nothing else, nobody looking into it.
+
+    A notebook, a script that calls the program, a test runner or a debugger would be
+    started again themselves.
+    """
+    if not (sys.executable and sys.orig_argv) or hasattr(sys, "frozen"):
+        return False
+    if sys.gettrace() or sys.getprofile():
+        return False
+    main = sys.modules.get("__main__")
+    spec = getattr(main, "__spec__", None)
+    if spec is not None:  # python -m
+        return str(spec.name).partition(".")[0] == __package__
+    return Path(getattr(main, "__file__", None) or "").name == "nst-jax"
 
 
 def _can_be_had() -> bool:

@@ -95,7 +95,7 @@ def plan(content: Shape, config: Config, forward: vgg.Forward) -> tiles.Plan:
     room = limit(config) - _fixed(content, config, used, usual).total
     if footprint.stepping(used, usual, content) <= room:
         return usual
-    return fitting.least_work(used, content, room)
+    return fitting.least_work(used, content, room if usual else room - _WINDOWS)
 
 
 def style_plan(style: Shape, config: Config, forward: vgg.Forward) -> tiles.Plan:

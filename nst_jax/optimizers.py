@@ -82,7 +82,11 @@ def make(settings: OptimizerConfig) -> Optimizer:
         updates, inner = transform.update(
             grad, inner, point, value=value, grad=grad, value_fn=at
         )
-        image = seen(point + (rate * updates if is_rated(settings) else updates))
+        if is_rated(settings) or settings.line_search == "none":
+            updates = rate * updates
+        if isinstance(inner, lbfgs.State):
+            inner = inner._replace(move=updates)  # a rate of less than 1 is its own
+        image = seen(point + updates)
         if clips:
             image = jnp.clip(image, 0, 1)
         return Step(image, Moves(rate, inner), value, optax.tree.norm(grad))

@@ -18,7 +18,8 @@ Row = dict[str, str]
 Shape = tuple[int, int]
 
 # What --resume=extend may change.
-_EXTENDED = frozenset({"steps", "scale_steps", "size", "scales"})
+# A history may have been cut to fit into memory.
+_EXTENDED = frozenset({"steps", "scale_steps", "size", "scales", "history"})
 # Not the state's: its names begin with a dot.
 _ROWS = "rows"
 
@@ -221,6 +222,7 @@ def keeper(
                     f"the checkpoint after step {now.step} could not be written "
                     f"({failed[0]}); the one before stays and the run goes on"
                 )
+            stand = last  # the next pause at which one is due tries again
         kept[:] = [(time.monotonic(), stand)]
 
     return keep

@@ -189,6 +189,10 @@ def run(
     info = _unknown()._replace(value=jnp.float32(jnp.nan))
     while True:
         fault, terms = int(info.fault), None
+        if fault == guard.STALLED:
+            # As low as it gets is no failure, however often it was tried.
+            is_over = chances <= 0 or guard.is_at_rest(_bounds(state))
+            fault, halt = (0, "settled") if is_over else (fault, halt)
         due = halt or step >= steps or (log_every > 0 and step % log_every == 0)
         if due and not fault:
             terms = jax.device_get(solver.terms(problem, state.image))

@@ -23,7 +23,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from nst_jax import flags, start
+from nst_jax import flags, hugepages, start
 from nst_jax.benchmark import peer, runner, statistics
 from nst_jax.benchmark.cell import Spec
 from nst_jax.errors import RequestError
@@ -38,6 +38,8 @@ def main(argv: Sequence[str]) -> int:
     if argv[:1] == ["--ours-only"]:
         return _answer(*argv[1:])
     asked = _asked(argv)
+    # For both, as they inherit it.
+    os.environ.update(hugepages.environment())
     job = [*asked.job, f"--steps={asked.evaluations}"]
     with tempfile.TemporaryDirectory() as scratch:
         try:

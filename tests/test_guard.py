@@ -184,7 +184,8 @@ def test_a_rise_is_told_from_a_detour():
     assert pauses[-1][0].step == 50
 
 
-def test_a_line_search_that_finds_nothing_starts_afresh_and_then_ends():
+@pytest.mark.parametrize("chances", [0, 1, 20])
+def test_a_line_search_that_finds_nothing_starts_afresh_and_then_ends(chances):
     """A gradient that points the wrong way stands for a plateau of rounding."""
 
     @jax.custom_vjp
@@ -199,7 +200,7 @@ def test_a_line_search_that_finds_nothing_starts_afresh_and_then_ends():
         return LossTerms({"x": total}, {}, jnp.float32(0))
 
     made = make("lbfgs", lying)
-    pauses = went(made, begun(made), steps=100)
+    pauses = went(made, begun(made), steps=100, chances=chances)
     assert pauses[-1][0].halt == "settled"
     assert pauses[-1][0].is_finite
     assert pauses[-1][0].terms is not None
@@ -258,3 +259,21 @@ def test_a_pace_of_zero_ends_it_there_with_terms():
     *_, last = run
     assert (last.step, last.halt) == (9, "time")
     assert last.terms is not None
+
+
+def test_lbfgs_without_a_search_takes_shorter_steps_after_a_fault():
+    made = make("lbfgs", line_search="none", learning_rate=40.0)
+    pauses = went(made, begun(made), steps=100, chances=20)
+    rates = [now.recovery.rate for now, _ in pauses if now.recovery]
+    assert rates
+    last, image = pauses[-1]
+    assert last.is_finite
+    assert loss(image) < 1e-3 * loss(jnp.zeros_like(GOAL))
+
+
+def test_a_stall_soon_after_a_restart_is_the_end():
+    start = guard.bounds(7)
+    again = guard.restarted(start)
+    assert not guard.is_at_rest(start._replace(taken=jnp.int32(3)))
+    assert guard.is_at_rest(again._replace(taken=jnp.int32(30)))
+    assert not guard.is_at_rest(again._replace(taken=jnp.int32(31)))

@@ -2,6 +2,7 @@
 
 import os
 import sys
+import types
 
 import pytest
 
@@ -29,7 +30,17 @@ def started(monkeypatch, tmp_path):
     monkeypatch.setattr(sys, "platform", "linux")
     monkeypatch.setattr(sys, "orig_argv", ["py", "-m", "nst_jax.run", "--size=8"])
     monkeypatch.delenv("GLIBC_TUNABLES", raising=False)
+    monkeypatch.setattr(sys, "gettrace", lambda: None)
+    called(monkeypatch, "nst_jax.run")
     return calls
+
+
+def called(monkeypatch, module, file="/somewhere/run.py"):
+    """As if the process were `python -m module`, or without a module the file."""
+    main = types.ModuleType("__main__")
+    main.__spec__ = types.SimpleNamespace(name=module) if module else None
+    main.__file__ = file
+    monkeypatch.setitem(sys.modules, "__main__", main)
 
 
 def test_it_starts_again_as_it_was_called(started):
@@ -37,7 +48,8 @@ def test_it_starts_again_as_it_was_called(started):
         hugepages.use()
     program, arguments, environment = started[0]
     assert program == sys.executable
-    assert arguments == [sys.executable, "-m", "nst_jax.run", "--size=8"]
+    again = ["-X", "nst_jax_again"]
+    assert arguments == [sys.executable, *again, "-m", "nst_jax.run", "--size=8"]
     assert environment["GLIBC_TUNABLES"] == "glibc.malloc.hugetlb=1"
     assert environment.items() >= os.environ.items()
 
@@ -91,3 +103,44 @@ def test_a_start_that_fails_does_not_matter(started, monkeypatch):
 
     monkeypatch.setattr(os, "execve", refuse)
     hugepages.use()
+
+
+@pytest.mark.parametrize("module", ["nst_jax.__main__", "nst_jax.benchmark.__main__"])
+def test_other_programs_of_ours_start_again(started, monkeypatch, module):
+    called(monkeypatch, module)
+    with pytest.raises(Started):
+        hugepages.use()
+
+
+def test_the_console_script_starts_again(started, monkeypatch):
+    called(monkeypatch, None, "/somewhere/bin/nst-jax")
+    with pytest.raises(Started):
+        hugepages.use()
+
+
+@pytest.mark.parametrize(
+    ("module", "file"),
+    [
+        ("pytest.__main__", "pytest/__main__.py"),
+        ("nst_jaxen", "x.py"),
+        (None, "/somewhere/mine.py"),
+        (None, None),  # from standard input, or a prompt
+    ],
+)
+def test_a_program_that_calls_ours_is_left_alone(started, monkeypatch, module, file):
+    called(monkeypatch, module, file)
+    hugepages.use()
+    assert not started
+
+
+def test_a_tunable_that_is_taken_away_is_not_asked_for_for_ever(started, monkeypatch):
+    monkeypatch.setattr(sys, "_xoptions", {"nst_jax_again": True})
+    hugepages.use()
+    assert not started
+
+
+@pytest.mark.parametrize("name", ["gettrace", "getprofile"])
+def test_a_debugger_is_left_alone(started, monkeypatch, name):
+    monkeypatch.setattr(sys, name, lambda: print)
+    hugepages.use()
+    assert not started

@@ -185,9 +185,32 @@ def test_a_damaged_checkpoint_is_told_of_and_the_one_before_serves(
     assert left() == want
     for path in checkpoint.files(pathlib.Path("ck")):
         path.write_bytes(b"")
-    assert "'out.png' exists already" in refused(capsys, job)
+    assert "allow --overwrite to start anew" in refused(capsys, job)
     assert run.main([*job, "--overwrite"]) == 0
     assert left() == want
+
+
+def test_checkpoints_that_cannot_be_read_are_not_deleted(job, monkeypatch, capsys):
+    # What hinders may pass: a share that is away, another version, another program.
+    cut(job, monkeypatch, 2)
+    capsys.readouterr()
+    for path in pathlib.Path("ck").iterdir():
+        path.write_bytes(path.read_bytes()[:-1])
+    before = {path.name: path.read_bytes() for path in pathlib.Path("ck").iterdir()}
+    assert "allow --overwrite to start anew" in refused(capsys, job)
+    after = {path.name: path.read_bytes() for path in pathlib.Path("ck").iterdir()}
+    assert before == after
+    assert run.main([*job, "--overwrite"]) == 0
+
+
+def test_a_checkpoint_that_says_nothing_is_damaged(tmp_path):
+    save_file = importlib.import_module("safetensors.numpy").save_file
+    path = tmp_path / "step-000001.safetensors"
+    digest = checkpoint._digest("", {})
+    save_file({}, path, {"format": checkpoint.FORMAT, "digest": digest})
+    found = checkpoint.find(tmp_path)
+    assert found.checkpoint is None
+    assert len(found.troubles) == 1
 
 
 def test_a_full_disk_is_told_of_once_and_the_run_goes_on(job, monkeypatch, capsys):

@@ -1,6 +1,7 @@
 """How a picture is looked at, where it is large."""
 
 import dataclasses
+import re
 
 from nst_jax.errors import RequestError
 from nst_jax.settings import check, setting
@@ -33,7 +34,7 @@ class MemoryConfig:
 
     def __post_init__(self) -> None:
         check(self)
-        whole = self.tile.isascii() and self.tile.isdigit() and int(self.tile) > 0
+        whole = bool(re.fullmatch("[1-9][0-9]{0,5}", self.tile))
         if self.tile not in ("auto", "none") and not whole:
             raise RequestError(
                 f"--tile must be auto, none or a number of pixels, got {self.tile!r}"
