@@ -108,10 +108,12 @@ def is_at_rest(bounds: Bounds) -> bool:
     return int(bounds.restarts) > 0 and int(bounds.taken) <= _SOON
 
 
-def fault(value: float, bounds: Bounds) -> int:
+def fault(value: float, bounds: Bounds, opt_state: Any) -> int:
     """What is wrong with the loss of an image: nothing if it is the first."""
     if not math.isfinite(value):
         return BROKEN
+    if _may_leap(opt_state):
+        return 0
     has_exploded = int(bounds.taken) and value > _EXPLOSION * float(bounds.ceiling)
     return EXPLODED if has_exploded else 0
 
@@ -146,7 +148,7 @@ def judge(
     found = jnp.where(above >= _PATIENCE, RISEN, found)
     # Neither holds for what is not a number.
     is_near = (jnp.abs(image) < _FARTHEST).all() & (value <= _EXPLOSION * ceiling)
-    found = jnp.where(is_near, found, EXPLODED)
+    found = jnp.where(is_near | _may_leap(opt_state), found, EXPLODED)
     found = jnp.where(is_finite & jnp.isfinite(image).all(), found, BROKEN)
     after, has_settled = _watched(old, value)
     after = after._replace(
@@ -173,6 +175,15 @@ def _watched(old: Bounds, value: Scalar) -> tuple[Bounds, Bool[Array, ""]]:
         taken=taken,
     )
     return after, is_full & is_little
+
+
+def _may_leap(opt_state: Any) -> bool:
+    """Whether the optimiser is L-BFGS without a search.
+
+    Its first steps may lead to losses a billion times too large, from which it comes
+    back in a few steps, wiser: so published pictures were made. `_PATIENCE` is for it.
+    """
+    return len(_named(opt_state, ("moves", "turns"))) == 2
 
 
 def _missed(opt_state: Any, value: Scalar) -> Bool[Array, ""]:

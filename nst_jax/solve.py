@@ -198,7 +198,7 @@ def run(
             terms = jax.device_get(solver.terms(problem, state.image))
         value = float(terms.total) if terms else float(info.value)
         if terms:
-            fault = guard.fault(value, _bounds(state))
+            fault = guard.fault(value, _bounds(state), state.opt_state)
         if terms and fault:
             state, terms = solver.back(state), None
             step = int(state.step)

@@ -65,7 +65,7 @@ def test_ratio_is_of_neighbours():
 def test_what_the_peer_does_not_know_is_said(tmp_path):
     lbfgs = job(tmp_path, workload="nst-512-lbfgs-200/v1")
     spec = Spec("pack", lbfgs.arguments, folder=str(tmp_path))
-    assert "optimizer of this job" in runner.run(spec, tmp_path)["refused"]
+    assert "line_search of this job" in runner.run(spec, tmp_path)["refused"]
 
 
 @pytest.mark.parametrize(

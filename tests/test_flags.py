@@ -89,7 +89,7 @@ def sample(field):
     if get_origin(kind) is tuple:
         return ("0.5", (0.5,)) if get_args(kind)[0] is float else ("x, y", ("x", "y"))
     if kind is str:
-        return "other", "other"
+        return ("48", "48") if field.name == "tile" else ("other", "other")
     value = kind(max(field.metadata["low"], 1) if kind is int else 1.5)
     return str(kind(min(value, field.metadata["high"]))), kind(
         min(value, field.metadata["high"])

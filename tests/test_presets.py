@@ -461,6 +461,7 @@ def test_the_second_scale_goes_on_as_recorded(name, example):
 USERS = {
     *("content", "style", "content_mask", "style_mask", "protect", "protect_weight"),
     *("fill", "color_when", "seed", "precision", "convolution", "log_every"),
+    *("tolerance", "tolerance_steps", "max_recoveries"),
 }
 # Settings that do nothing as they are, each with that value.
 IDLE = {
