@@ -1,6 +1,7 @@
 """Strict modes for every test, and the networks that tests share."""
 
 import importlib.util
+import os
 
 import jax
 import jax.numpy as jnp
@@ -19,7 +20,11 @@ collect_ignore = [] if importlib.util.find_spec("torch") else ["peer.py"]
 @pytest.fixture(scope="session", autouse=True)
 def programs(tmp_path_factory):
     """What programs that tests start compile is kept for the others, and not beyond."""
-    folder = tmp_path_factory.mktemp("compiled")
+    folder = tmp_path_factory.getbasetemp()
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        folder = folder.parent  # that of all workers
+    folder = folder / "compiled"
+    folder.mkdir(exist_ok=True)
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("JAX_COMPILATION_CACHE_DIR", str(folder))
         yield folder
