@@ -1,10 +1,12 @@
 """The record of a run for other programs to read, beside its result."""
 
+import hashlib
 import json
 from typing import Any, NamedTuple
 
 from nst_jax import __version__, flagfile, words
-from nst_jax.course import Course, Job
+from nst_jax.chronicle import Course
+from nst_jax.course import Job
 from nst_jax.trail import Frame
 
 
@@ -16,12 +18,12 @@ class End(NamedTuple):
     phases: dict[str, float]
 
 
-def text(job: Job, way: Course, end: End) -> str:
+def text(job: Job, way: Course, end: End, picture: bytes) -> str:
     """The record as JSON."""
-    return json.dumps(_facts(job, way, end), indent=1) + "\n"
+    return json.dumps(_facts(job, way, end, picture), indent=1) + "\n"
 
 
-def _facts(job: Job, way: Course, end: End) -> dict[str, Any]:
+def _facts(job: Job, way: Course, end: End, picture: bytes) -> dict[str, Any]:
     last, weights = end.last, job.weights
     inputs = {
         role: said.rpartition(" sha256 ") for role, said in job.inputs.files.items()
@@ -50,6 +52,11 @@ def _facts(job: Job, way: Course, end: End) -> dict[str, Any]:
         "steps": last.step,
         "resumed_after": job.told.resumed,
         "seconds": {name: round(each, 3) for name, each in end.phases.items()},
+        "seconds_before": round(job.stood.seconds, 3) if job.stood else 0.0,
+        "picture": {
+            "size": last.image.shape[1::-1],
+            "sha256": hashlib.sha256(picture).hexdigest(),
+        },
         "terms": words.terms(last.terms) if last.terms else None,
         "recoveries": way.recoveries,
         "warnings": end.troubles,

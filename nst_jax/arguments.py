@@ -59,7 +59,7 @@ def changed(
     }
 
 
-def at_home(field: dataclasses.Field[Any], path: str) -> str:
+def at_home(field: dataclasses.Field[Any] | None, path: str) -> str:
     """The path with `~` replaced by the user's folder."""
     del field
     return path if "\0" in path else os.path.expanduser(path)  # which asks the system
@@ -100,6 +100,26 @@ def read(arguments: Sequence[str], fields: Fields = SETTINGS) -> dict[str, Any]:
         for name in (*usage.NOT_SETTINGS, *fields)
         if known[name].present
     }
+
+
+def cell(name: str, text: str) -> Any:
+    """The value of a flag, from the text of a table's cell."""
+    if name in usage.NOT_SETTINGS:
+        return text
+    if not _is_switch(name, SETTINGS):
+        return flagfile.from_text(name, SETTINGS[name].type, text)
+    word = text.strip().lower()
+    if word not in ("true", "false"):
+        raise RequestError(
+            f"--{name} must be true or false, got {flagfile.shown(text)}"
+        )
+    return word == "true"
+
+
+def near(name: str, known: Iterable[str]) -> str:
+    """A question after the known name that looks like this one, if one does."""
+    found = difflib.get_close_matches(name.lower()[:_LONGEST_NAME], [*known], n=1)
+    return f"did you mean {found[0]}?" if found else ""
 
 
 def _completed(arguments: Sequence[str], fields: Fields) -> list[str]:

@@ -5,7 +5,6 @@ arrays, whose metadata say what run it is, and carry a digest of everything. Kno
 JAX, as a folder is looked into before it is loaded.
 """
 
-import contextlib
 import hashlib
 import json
 import math
@@ -17,8 +16,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from nst_jax import disk
-from nst_jax.config import OutputConfig
-from nst_jax.errors import RequestError
 
 FORMAT = "nst_jax checkpoint 1"
 _KEPT = 2
@@ -97,6 +94,9 @@ def read(path: Path) -> Checkpoint:
     """
     from safetensors import SafetensorError, safe_open
 
+    # Who opens a pipe waits for whoever would write into it.
+    if path.exists() and not path.is_file():
+        raise ValueError("it is not a regular file")
     try:
         with safe_open(path, framework="numpy") as file:
             said = file.metadata() or {}
@@ -112,75 +112,10 @@ def read(path: Path) -> Checkpoint:
     return Checkpoint(about, arrays)
 
 
-def check(folder: Path, *, resumes: bool, overwrite: bool) -> None:
-    """Raises unless checkpoints can be kept there; leaves nothing behind."""
-    name = repr(str(folder))
-    if folder.exists() and not folder.is_dir():
-        raise RequestError(f"--checkpoint must be a folder, got {name}, a file")
-    if files(folder) and not (resumes or overwrite):
-        raise RequestError(
-            f"{name} holds checkpoints of a run; go on from them with --resume, allow "
-            f"--overwrite, or choose another --checkpoint"
-        )
-    # The first one would make the folder.
-    there = folder if folder.is_dir() else folder.parent
-    if not there.is_dir():
-        raise RequestError(
-            f"the folder {str(there)!r} of --checkpoint={folder} does not exist; make "
-            f"it, or choose another"
-        )
-    try:
-        disk.probe(there)
-    except OSError as error:
-        raise RequestError(
-            f"--checkpoint={folder} cannot be written ({disk.reason(error)}); choose "
-            f"another folder"
-        ) from error
-
-
-def looked_into(config: OutputConfig) -> Found:
-    """What the folder of a run's checkpoints holds for it, if it goes on from one.
-
-    Raises:
-        RequestError: they cannot be kept there.
-    """
-    if not config.checkpoint:
-        return Found(None, [])
-    folder, resumes = Path(config.checkpoint), config.resume != "none"
-    check(folder, resumes=resumes, overwrite=config.overwrite)
-    if not resumes:
-        return Found(None, [])
-    found = find(folder)
-    if found.checkpoint:
-        return found
-    if files(folder) and not config.overwrite:
-        # To start anew deletes them, and what hinders may pass: a share, a version.
-        raise RequestError(
-            f"{found.troubles[0]}, nor any other in {str(folder)!r}; mend that, allow "
-            f"--overwrite to start anew, or choose another --checkpoint"
-        )
-    none = f"no checkpoint to go on from in {str(folder)!r}: it starts anew"
-    return found._replace(troubles=[*found.troubles, none])
-
-
-def owned(found: Found) -> frozenset[str]:
-    """The files that the run of a checkpoint writes, which may be there by now."""
-    about = found.checkpoint.about if found.checkpoint else {}
-    files = about.get("files")
-    return frozenset(map(str, files)) if isinstance(files, list) else frozenset()
-
-
 def clear(folder: Path) -> None:
     """Deletes the checkpoints in a folder."""
     for path in files(folder):
         path.unlink(missing_ok=True)
-
-
-def clear_halves(folder: Path) -> None:
-    """Deletes what a kill has left of a checkpoint that was being written."""
-    for path in folder.glob(disk.LEFTOVERS):
-        with contextlib.suppress(OSError):
-            path.unlink(missing_ok=True)
 
 
 def differences(
@@ -226,6 +161,15 @@ def _are_counts(value: Any) -> bool:
     return isinstance(value, list) and all(map(_is_count, value))
 
 
+def _is_scale(value: Any) -> bool:
+    fields = value if isinstance(value, dict) else {}
+    return (
+        _is_shape(fields.get("shape"))
+        and _is_count(fields.get("steps"))
+        and isinstance(fields.get("ended"), str)
+    )
+
+
 # What a checkpoint says, and whether it can be.
 _ABOUT: dict[str, Callable[[Any], bool]] = {
     "settings": _are_texts,
@@ -244,6 +188,7 @@ _ABOUT: dict[str, Callable[[Any], bool]] = {
     "recoveries": lambda value: (
         isinstance(value, list) and all(isinstance(each, dict) for each in value)
     ),
+    "scales": lambda value: isinstance(value, list) and all(map(_is_scale, value)),
 }
 
 

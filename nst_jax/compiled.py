@@ -51,7 +51,7 @@ def _folder() -> Path | None:
     import platformdirs
 
     cache = Path(platformdirs.user_cache_dir("nst_jax", appauthor=False))
-    folder = cache / "compiled" / _processor()
+    folder = cache / "compiled" / processor()
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         disk.probe(folder)
@@ -60,7 +60,7 @@ def _folder() -> Path | None:
     return folder
 
 
-def _processor() -> str:
+def processor() -> str:
     """A name for what this processor can do.
 
     A home may be shared by machines, and a program for one may be more than another

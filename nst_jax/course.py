@@ -1,30 +1,35 @@
 """The course of a job: its steps, and what is done at each pause between them."""
 
 import functools
-import math
+import itertools
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, nullcontext
+from typing import NamedTuple
 
 from nst_jax import (
     budget,
+    chronicle,
+    hosts,
     inputs,
     progress,
     record,
     resume,
     scales,
+    signals,
     solve,
+    stages,
     trail,
     transfer,
     words,
 )
 from nst_jax.arrays import Weights
+from nst_jax.chronicle import Course, Scale
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
 from nst_jax.inputs import Inputs
 from nst_jax.pictures import Pictures
-from nst_jax.trail import Frame, Notes
+from nst_jax.trail import Frame
 
 Shape = tuple[int, int]
 
@@ -42,69 +47,106 @@ class Job(NamedTuple):
     since: float  # when the program began, by `time.monotonic`
     told: resume.Told  # what its checkpoints say
     stood: resume.Stood | None = None  # where it goes on
-
-
-class Scale(NamedTuple):
-    """What was done at one scale."""
-
-    shape: Shape
-    steps: int
-    ended: str  # "steps", or why not by them
-
-
-class Course(NamedTuple):
-    """How a job went, filled while it goes on."""
-
-    notes: Notes
-    recoveries: list[dict[str, Any]]
-    scales: list[Scale]
+    onlooker: progress.Onlooker = progress.NOBODY
+    ended: solve.Progress | None = None  # if its steps were taken with other jobs'
 
 
 def begun(job: Job) -> Course:
     """The course before its first step, or up to where it goes on."""
-    stood = job.stood
-    if stood is None:
-        return Course(Notes([], []), [], [])
-    return Course(Notes(stood.rows, []), stood.recoveries, [])
+    return job.stood.course if job.stood else chronicle.begun()
 
 
 def run(
-    job: Job, course: Course, stopped: Callable[[], int]
+    job: Job,
+    course: Course,
+    stopped: Callable[[], int],
+    end_now: Callable[[Frame | None, int], None] | None = None,
 ) -> tuple[Frame | None, str]:
-    """The last frame, and what broke the run or an empty text."""
+    """The last frame, and what broke the run or an empty text.
+
+    `stopped` gives the signal that asked it to end, or 0. If one comes while a scale is
+    prepared and compiled, `end_now` is given the frame before and the signal, from
+    another thread; without it that is waited for.
+    """
     config, last = job.config, None
     # Those of the scale at hand: scales that are done with are let go.
     keep_one = functools.lru_cache(maxsize=1)
     pictures = keep_one(functools.partial(inputs.at, job.inputs, config=config))
     earlier = job.stood.seconds if job.stood else 0.0
     keep = _keeper(job, course, time.monotonic() - earlier)
+
+    def end(number: int) -> None:
+        if end_now:
+            end_now(last, number)
+
     with ExitStack() as stack:
         watch = progress.watch(job.files.steps, quiet=config.output.quiet)
         stack.callback(watch.close)
-        leave = stack.enter_context(
+        left = (
             trail.trail(job.files, config.output, job.inputs, course.notes, earlier)
+            if hosts.writes()
+            else nullcontext(_nothing)
         )
+        leave = stack.enter_context(left)
         try:
-            for now in _steps(job, pictures):
+            steps = _steps(job, pictures)
+            for now in _breakable(job, steps, end) if end_now else steps:
                 last = frame(now, pictures, config)
                 _note(job, course, now)
                 if now.recovery is None:
                     watch.show(last.step, last.value)
                 leave(last)
-                keep(now, _is_end(job, now))
-                if stopped():
+                job.onlooker.sees(last.step, last.image)
+                keep(now, _ends_scale(job, now))
+                if stopped() or job.onlooker.stops():
                     keep(now, True)
-                    break
+                    return last, ""
+            return _at_size(job, now, last, pictures), ""
         # Whatever it is, what is done so far is kept.
         except Exception as error:
             if last is None and isinstance(error, RequestError):
                 raise
             return last, words.fault(error)
-        return last, ""
+
+
+def _breakable(
+    job: Job, steps: Iterator[solve.Progress], end: Callable[[int], None]
+) -> Iterator[solve.Progress]:
+    """The steps, among which a signal may break off what compiles."""
+    now: solve.Progress | None = None
+    for count in itertools.count():
+        # What belongs to the first scale comes before the start, its loop behind it.
+        compiles = now is None or count == 1 or _ends_scale(job, now)
+        with signals.breakable(end) if compiles else nullcontext():
+            now = next(steps, None)
+        if now is None:
+            return
+        yield now
+
+
+def _at_size(
+    job: Job,
+    now: solve.Progress,
+    last: Frame | None,
+    pictures: Callable[[Shape], Pictures],
+) -> Frame | None:
+    """The last frame at the size of the result, if there was no time for that scale."""
+    if now.shape == job.shapes[-1] or not now.is_finite:
+        return last
+    if not job.config.output.quiet:
+        progress.say(words.enlarged(now.shape, job.shapes[-1]))
+    whole = stages.enlarged(now, job.shapes[-1], job.config)
+    return frame(whole, pictures, job.config)
+
+
+def _nothing(now: Frame) -> None:
+    """What a process leaves that does not write."""
 
 
 def _steps(job: Job, pictures: Callable[[Shape], Pictures]) -> Iterator[solve.Progress]:
     """The steps of the job, in its time."""
+    if job.ended:
+        return iter([job.ended])
     logs, timed = job.files.metrics or job.files.report, _timed(job)
     return transfer.steps(
         pictures,
@@ -128,7 +170,7 @@ def _keeper(
 
     def keep_if_due(now: solve.Progress, ends: bool) -> None:
         spent = time.monotonic() - started
-        keep(now, course.notes.rows, course.recoveries, spent, ends=ends)
+        keep(now, course, spent, ends=ends)
 
     return keep_if_due
 
@@ -138,8 +180,7 @@ def frame(
 ) -> Frame:
     """The progress with its image on the host."""
     # A copy: a view would keep the next chunk from taking the image's memory over.
-    rows, columns, _ = now.image.shape
-    image = transfer.finish(now, pictures((rows, columns)), config).image
+    image = transfer.finish(now, pictures(now.shape), config).image
     return Frame(
         now.step,
         image,
@@ -163,41 +204,37 @@ def _timed(job: Job) -> budget.Budget:
             every,
         )
     )
-    counts = _counts(job)
-    works = [
-        count * math.prod(shape)
-        for count, shape in zip(counts, job.shapes, strict=True)
-    ]
-    return budget.budget(pace, works, solving.max_seconds, job.since)
+    limits = budget.limits(
+        solving.max_seconds,
+        job.since,
+        job.shapes,
+        solving.steps,
+        solving.scale_steps,
+    )
+    return hosts.in_step(budget.budget(pace, limits))
 
 
-def _counts(job: Job) -> Sequence[int]:
-    """The steps at each scale."""
+def _ends_scale(job: Job, now: solve.Progress) -> bool:
+    """Whether nothing follows, or what does has to be compiled first."""
     settings, count = job.config.solve, len(job.shapes)
-    return [
-        scales.steps_at(index, count, settings.steps, settings.scale_steps)
-        for index in range(count)
-    ]
-
-
-def _is_end(job: Job, now: solve.Progress) -> bool:
-    """Whether nothing follows."""
-    is_done = now.step >= now.place.first + job.config.solve.steps
-    rows, columns, _ = now.state.image.shape
-    return (rows, columns) == job.shapes[-1] and (is_done or bool(now.halt))
+    steps = scales.steps_at(
+        now.place.scale, count, settings.steps, settings.scale_steps
+    )
+    return now.step >= now.place.first + steps or bool(now.halt)
 
 
 def _note(job: Job, course: Course, now: solve.Progress) -> None:
     """Tells of a recovery or an early end, and keeps both."""
-    rows, columns, _ = now.state.image.shape
-    here = Scale((rows, columns), now.step - now.place.first, now.halt or "steps")
+    here = Scale(now.shape, now.step - now.place.first, now.halt or "steps")
     if course.scales and course.scales[-1].shape == here.shape:
-        course.scales.pop()
+        before = course.scales.pop()
+        # A run that goes on from there does not know why it ended.
+        here = before if before.steps == here.steps and not now.halt else here
     course.scales.append(here)
     quiet = job.config.output.quiet
     if now.recovery:
         course.recoveries.append(words.recovered(now.recovery))
         optimizer = job.config.optimizer.optimizer
-        progress.warn(words.recovery(now.recovery, optimizer))
+        hosts.warn(words.recovery(now.recovery, optimizer))
     elif now.halt and not quiet:
-        progress.say(words.halt(now.halt, now.step, (rows, columns)))
+        progress.say(words.halt(now.halt, now.step, now.shape))

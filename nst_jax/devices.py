@@ -1,7 +1,6 @@
 """Which device does the work, and the precision that it has.
 
-Meshes and several processes will live here too; nothing else asks JAX what it
-is running on.
+Nothing else asks JAX what it is running on.
 """
 
 import functools
@@ -34,6 +33,45 @@ def pick(name: str) -> jax.Device:
     raise RequestError(f"--device={name} is not there; {_remedy(kind, found, there)}")
 
 
+def at_hand(name: str) -> list[jax.Device]:
+    """The devices of this machine that `--device` allows, to do a job each."""
+    first = pick(name)
+    if ":" in name:
+        return [first]
+    return [each for each in _seen(first.platform) if _is_here(each)]
+
+
+def _is_here(device: jax.Device) -> bool:
+    return device.process_index == jax.process_index()
+
+
+def several(asked: str) -> tuple[jax.Device, ...]:
+    """The devices that share a picture, as `--devices` asks; none if one does it all.
+
+    They are of the kind of the current one, and those of all processes where there are
+    several.
+    """
+    found, processes = jax.devices(current().platform), jax.process_count()
+    count = {"auto": len(found) if processes > 1 else 1, "all": len(found)}.get(asked)
+    count = count or int(asked)
+    if processes > 1 and count != len(found):
+        raise RequestError(
+            f"--devices={asked} must be all {len(found)} of the {processes} processes; "
+            "leave it out"
+        )
+    if count > len(found):
+        more = (
+            "; --device=cpu makes any number of it"
+            if found[0].platform == "cpu"
+            else ""
+        )
+        raise RequestError(
+            f"--devices={asked} must be at most the {len(found)} of kind "
+            f"{found[0].platform} that JAX sees{more}"
+        )
+    return tuple(found[:count]) if count > 1 else ()
+
+
 def _remedy(kind: str, found: list[jax.Device], there: str) -> str:
     """What JAX sees instead, and how it would see what was asked for."""
     asked = os.environ.get("JAX_PLATFORMS", "")
@@ -52,13 +90,24 @@ def current() -> jax.Device:
 
 def _seen(platform: str | None) -> list[jax.Device]:
     try:
-        return jax.devices(platform)
+        # Those of this process, where there are several.
+        return jax.local_devices(backend=platform)
     except (RuntimeError, AssertionError):  # not there, or it does not start
         return []
 
 
+def described(asked: str) -> str:
+    """The devices in words, for the first line of a run."""
+    found = several(asked)
+    if not found:
+        return describe(current())
+    processes = jax.process_count()
+    of = f" of {processes} processes" if processes > 1 else ""
+    return f"{len(found)} devices{of}, each {describe(found[0])}"
+
+
 def describe(device: jax.Device) -> str:
-    """The device in words, for the first line of a run."""
+    """A device in words."""
     if device.platform == "cpu":
         cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 0
         return f"CPU ({cores or os.cpu_count()} cores)"
@@ -89,6 +138,13 @@ def convolution(asked: str, device: jax.Device) -> Products:
     if asked == "auto":
         return "winograd" if device.platform == "cpu" else "direct"
     return "winograd" if asked == "winograd" else "direct"
+
+
+def sharing(asked: str) -> int:
+    """How many of the devices that share a picture have one memory together."""
+    found = several(asked)
+    here = [each for each in found if each.process_index == jax.process_index()]
+    return len(here) if here and here[0].platform == "cpu" else 1
 
 
 def memory(device: jax.Device | None = None) -> int:
@@ -173,12 +229,12 @@ def warning(device: jax.Device) -> str | None:
 
 def compile_seconds() -> float:
     """The seconds that XLA has compiled since this was first asked."""
-    return sum(_compilations())
+    return sum(compilations())
 
 
 @functools.cache
-def _compilations() -> list[float]:
-    """The duration of each, growing; JAX tells whoever has registered."""
+def compilations() -> list[float]:
+    """The duration of each since then, growing; JAX tells whoever has registered."""
     found: list[float] = []
 
     def listen(event: str, duration_secs: float, **_: str | int) -> None:

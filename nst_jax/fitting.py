@@ -4,7 +4,7 @@ import itertools
 import math
 from collections.abc import Iterator
 
-from nst_jax import footprint, tiles
+from nst_jax import footprint, layers, tiles
 from nst_jax.footprint import Network, Shape
 
 # Into how many windows a stage may be cut along each axis.
@@ -38,7 +38,8 @@ def squares(used: Network, shape: Shape, room: int) -> tiles.Plan:
 
 def of_side(used: Network, shape: Shape, side: int) -> tiles.Plan:
     """Windows that each own at most so many rows and columns, and a little more."""
-    counts = -(-shape[0] // side), -(-shape[1] // side)
+    rows = used.shares.rows or shape[0]
+    counts = -(-rows // side), -(-shape[1] // side)
     return _bare(footprint.cut(used, shape, (("", counts),)))
 
 
@@ -67,7 +68,7 @@ def _candidates(used: Network, content: Shape, room: int) -> Iterator[tiles.Plan
                 used, content, tuple((each, (1, 1)) for each in afters)
             )
             for place, stage in enumerate(stages):
-                if place == len(stages) - 1:
+                if place == len(stages) - 1 and not used.shares.rows:
                     yield stages  # the last one whole: nothing of it twice
                 left = room - footprint.beside(used, stages, stage)
                 smaller = _within(used, stage, left)
@@ -75,22 +76,34 @@ def _candidates(used: Network, content: Shape, room: int) -> Iterator[tiles.Plan
             yield stages
 
 
+def _area(down: tiles.Axis, across: tiles.Axis, devices: int) -> int:
+    """The positions that the busiest of the devices goes through."""
+    number = -(-down.number * across.number // devices)
+    return number * down.window * across.window
+
+
 def _within(used: Network, stage: tiles.Stage, room: int) -> tiles.Stage:
     """The stage in the windows that recompute least in so much room."""
     names = (stage.until,) if stage.until else used.names
     unit, halo = tiles.grain(stage.network, stage.after, names)
-    downs, acrosses = (
-        [
-            tiles.axis(axis.length, count, unit, halo, wraps=name in used.forward.wrap)
-            for count in _COUNTS
-        ]
-        for axis, name in ((stage.rows, "y"), (stage.columns, "x"))
-    )
+    shares, wrap = used.shares, used.forward.wrap
+    stride = layers.stride((stage.after,), stage.network) if stage.after else 1
+    length, width = stage.rows.length, stage.columns.length
+    counts = _COUNTS if shares.devices == 1 else sorted({*_COUNTS, shares.devices})
+    downs = [
+        tiles.shared(length, count, unit, halo, shares.devices, shares.of(stride))
+        if shares.rows
+        else tiles.axis(length, count, unit, halo, wraps="y" in wrap)
+        for count in counts
+    ]
+    acrosses = [
+        tiles.axis(width, count, unit, halo, wraps="x" in wrap) for count in counts
+    ]
     # About so many pixels of a window fit.
     whole = footprint.in_window(used, stage) / math.prod(stage.window)
     most = 1.2 * room / whole
     choices = sorted(
-        (down.number * down.window * across.number * across.window, index, down, across)
+        (_area(down, across, shares.devices), index, down, across)
         for index, (down, across) in enumerate(itertools.product(downs, acrosses))
         if down.window * across.window <= most
     )

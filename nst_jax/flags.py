@@ -5,14 +5,15 @@ they become a request: a preset or an earlier result, and what overrides it.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from nst_jax import __version__, arguments, citations, flagfile, preset, usage
 from nst_jax.arguments import SETTINGS
 from nst_jax.arguments import settings as settings
-from nst_jax.config import Config
+from nst_jax.config import Config, JobsConfig
 from nst_jax.errors import RequestError
 
 # What results of earlier versions name, and a run that starts from one decides anew.
@@ -35,7 +36,8 @@ class Program(NamedTuple):
 
 RUN = Program(
     {"content": "PHOTO", "style": "PAINTING", "output": "PICTURE"},
-    lambda: usage.text(Config),
+    lambda: usage.text(Config, JobsConfig),
+    own=JobsConfig,
 )
 
 
@@ -57,6 +59,17 @@ class Request(NamedTuple):
     typed: frozenset[str] = frozenset()
 
 
+class Given(NamedTuple):
+    """What arguments say; of a preset or an earlier result no more than the name.
+
+    `typed` names the settings on the command line itself, `files` are flagfiles.
+    """
+
+    values: dict[str, Any]
+    typed: frozenset[str] = frozenset()
+    files: tuple[str, ...] = ()
+
+
 def parse(
     argv: Sequence[str],
     *,
@@ -70,9 +83,26 @@ def parse(
         read_settings: The text that a picture keeps of its settings, from its path.
         program: Whose flags they are.
     """
+    return request(given(argv, program), read_settings=read_settings, program=program)
+
+
+def given(argv: Sequence[str], program: Program = RUN) -> Given:
+    """What the arguments say, flagfiles included."""
     chunks = list(flagfile.expand(argv))
     fields = _fields(program.own)
-    chosen = arguments.values(chunks, fields)
+    alone = [chunk for chunk in chunks if not chunk.path]
+    return Given(
+        arguments.values(chunks, fields),
+        _named(arguments.values(alone, fields)),
+        tuple(chunk.path for chunk in chunks if chunk.path),
+    )
+
+
+def request(
+    given: Given, *, read_settings: Callable[[str], str], program: Program = RUN
+) -> Request:
+    """The request in what is given; the arguments are those of `parse`."""
+    chosen = given.values
     answer = _answer(chosen, program)
     if answer:
         return Request(Config(), answer=answer)
@@ -80,16 +110,21 @@ def parse(
     config = _config(values)
     if chosen.get("cite"):
         return Request(config, answer=_citations(config, chosen.get("preset", "")))
-    own = _group(program.own, values) if program.own else None
-    _require(program.needed, config, own)
+    mine = own(values, program)
+    _require(program.needed, config, mine)
     return Request(
         config=config,
         given=_named(chosen),
         preset=chosen.get("preset", ""),
-        sources=_sources(chunks, chosen),
-        own=own,
-        typed=_named(arguments.values(_alone(chunks), fields)),
+        sources=tuple(filter(None, dict.fromkeys((*given.files, _picture(chosen))))),
+        own=mine,
+        typed=given.typed,
     )
+
+
+def own(values: Mapping[str, Any], program: Program) -> Any:
+    """The settings that only this program has; None if there are none."""
+    return _group(program.own, values) if program.own else None
 
 
 def origin(request: Request) -> str:
@@ -162,19 +197,6 @@ def _named(values: Mapping[str, Any]) -> frozenset[str]:
     return frozenset(values.keys() - usage.NOT_SETTINGS.keys())
 
 
-def _alone(chunks: Iterable[flagfile.Chunk]) -> list[flagfile.Chunk]:
-    """What stands on the command line itself, and in no file."""
-    return [chunk for chunk in chunks if not chunk.path]
-
-
-def _sources(
-    chunks: Iterable[flagfile.Chunk], chosen: Mapping[str, Any]
-) -> tuple[str, ...]:
-    """The files that settings came from, each once."""
-    found = [*(chunk.path for chunk in chunks), _picture(chosen)]
-    return tuple(path for path in dict.fromkeys(found) if path)
-
-
 def _picture(chosen: Mapping[str, Any]) -> str:
     """The picture that --from names, empty without it."""
     named = {"content": chosen.get("from", "")}
@@ -207,7 +229,13 @@ def _config(values: Mapping[str, Any]) -> Config:
 def _group(group: Any, values: Mapping[str, Any]) -> Any:
     """One group of settings."""
     names = {field.name for field in dataclasses.fields(group)}
-    return group(**{name: values[name] for name in names & values.keys()})
+    return _filled(group, frozenset((n, values[n]) for n in names & values.keys()))
+
+
+@functools.lru_cache(maxsize=128)
+def _filled(group: Any, values: frozenset[tuple[str, Any]]) -> Any:
+    """The same; of many jobs most groups are alike."""
+    return group(**dict(values))
 
 
 def _require(needed: Mapping[str, str], config: Config, own: Any) -> None:

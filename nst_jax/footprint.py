@@ -26,6 +26,7 @@ class Network(NamedTuple):
     names: tuple[str, ...]  # layers that are looked at
     forward: vgg.Forward
     centred: tuple[str, ...] = ()  # layers whose features are kept about a mean too
+    shares: tiles.Shares = tiles.ALONE
 
     def up_to(self, after: str = "", until: str = "") -> tuple[layers.Layer, ...]:
         """The layers behind `after`, up to `until` or the deepest in use."""
@@ -34,11 +35,17 @@ class Network(NamedTuple):
 
 
 def work(used: Network, chosen: tiles.Plan, shape: Shape) -> float:
-    """The work of an evaluation in these windows, as a multiple of that without any."""
+    """The work of an evaluation in these windows, as a multiple of that without any.
+
+    That of one device, where several share it.
+    """
     stages = _stages(used, chosen, shape)
-    whole = cut(used, shape, tuple((each.after, (1, 1)) for each in stages))
+    alone = used._replace(shares=tiles.ALONE)
+    whole = cut(alone, shape, tuple((each.after, (1, 1)) for each in stages))
     done = sum(
-        _products(used, stage) * stage.number * (2 if stage.number == 1 else 3)
+        _products(used, stage)
+        * -(-stage.number // used.shares.devices)
+        * (2 if stage.number == 1 else 3)
         for stage in stages
     )
     return done / sum(2 * _products(used, stage) for stage in whole)
@@ -65,9 +72,10 @@ def looking(used: Network, chosen: tiles.Plan, shape: Shape) -> int:
 
 
 def whole_maps(used: Network, shape: Shape, names: tuple[str, ...]) -> int:
-    """Bytes of some layers' features over the whole picture."""
-    (whole,) = _stages(used, (), shape)
-    return sum(_map(used, whole, row) for row in used.up_to() if row.name in names)
+    """Bytes of some layers' features over a whole picture, or rows of one."""
+    alone = used._replace(shares=tiles.ALONE)
+    (whole,) = _stages(alone, (), shape)
+    return sum(_map(alone, whole, row) for row in used.up_to() if row.name in names)
 
 
 def network_bytes(used: Network, chosen: tiles.Plan, shape: Shape) -> int:
@@ -86,7 +94,10 @@ def network_bytes(used: Network, chosen: tiles.Plan, shape: Shape) -> int:
 def cut(used: Network, shape: Shape, cuts: tuple[tiles.Cut, ...]) -> tiles.Plan:
     """The plan of a picture in these stages and windows."""
     how = used.forward
-    return tiles.plan(shape, used.names, how.network, cuts, how.pool_rounding, how.wrap)
+    return tiles.plan(
+        *(shape, used.names, how.network, cuts, how.pool_rounding, how.wrap),
+        shares=used.shares,
+    )
 
 
 def _stages(used: Network, chosen: tiles.Plan, shape: Shape) -> tiles.Plan:
@@ -112,7 +123,7 @@ def beside(used: Network, chosen: tiles.Plan, stage: tiles.Stage) -> int:
     for each in chosen:
         rows = used.up_to(each.after, each.until)
         if each.after:
-            size = _FLOAT * rows[0].inputs * each.rows.length * each.columns.length
+            size = _FLOAT * rows[0].inputs * _rows(used, each) * each.columns.length
             held += 2 * size if each == stage else size
         if each == stage:
             return held + (_map(used, each, rows[-1], whole=True) if each.until else 0)
@@ -121,6 +132,17 @@ def beside(used: Network, chosen: tiles.Plan, stage: tiles.Stage) -> int:
                 _map(used, each, row, whole=True) for row in rows if row.kind == "conv"
             )
     return held
+
+
+def _rows(used: Network, stage: tiles.Stage) -> int:
+    """How many rows of what a stage is given a device holds."""
+    if not used.shares.rows:
+        return stage.rows.length
+    stride = layers.stride((stage.after,), stage.network) if stage.after else 1
+    _, halo = tiles.grain(
+        stage.network, stage.after, (stage.until,) if stage.until else used.names
+    )
+    return min(stage.rows.length, used.shares.of(stride) + 2 * halo)
 
 
 def in_window(used: Network, stage: tiles.Stage) -> int:
@@ -156,5 +178,5 @@ def _positions(
 ) -> int:
     steps = stage.steps(row.name)
     rounding = used.forward.pool_rounding
-    sides = (stage.rows.length, stage.columns.length) if whole else stage.window
+    sides = (_rows(used, stage), stage.columns.length) if whole else stage.window
     return math.prod(tiles.positions(side, steps, rounding) for side in sides)

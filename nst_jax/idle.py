@@ -128,6 +128,11 @@ _NEEDS: dict[str, tuple[str, Acts]] = {
     "average_decay": ("--keep=average", lambda c: c.solve.keep == "average"),
     "beta1": ("--optimizer=adam", _by_optimizer("adam")),
     "beta2": ("--optimizer=adam", _by_optimizer("adam")),
+    "spread": ("--devices of more than one", lambda c: not c.spread.is_one()),
+    "connect_timeout": (
+        "--coordinator or --distributed",
+        lambda c: c.spread.meets(),
+    ),
     "checkpoint_every": ("--checkpoint", lambda c: bool(c.output.checkpoint)),
     "color_when": (
         "a --color by histogram or a linear map",
@@ -166,6 +171,10 @@ _NEEDS: dict[str, tuple[str, Acts]] = {
     "log_every": (
         "--metrics or --report",
         lambda c: bool(c.output.metrics or c.output.report),
+    ),
+    "longest_step": (
+        "--optimizer=lbfgs with --line_search=none",
+        lambda c: _by_optimizer("lbfgs")(c) and c.optimizer.line_search == "none",
     ),
     "momentum": ("--optimizer=rmsprop or sgd", _by_optimizer("rmsprop", "sgd")),
     "nesterov": ("--optimizer=adam, or rmsprop or sgd with --momentum", _looks_ahead),

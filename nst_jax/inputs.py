@@ -5,7 +5,7 @@ transparent is laid on white before the network sees it, whatever it is for.
 """
 
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
@@ -22,6 +22,8 @@ from nst_jax.pictures import Pictures, averaged
 Shape = tuple[int, int]
 Pixels = Float32[np.ndarray, "h w 3"]
 Resized = Float32[np.ndarray, "_ _ 3"]
+# From a path and the most pixels that there may be.
+Read = Callable[[str, int], images.Picture]
 
 
 class Originals(NamedTuple):
@@ -93,14 +95,19 @@ def load_image(
     return images.resize(pixels, shape, filter="lanczos")
 
 
-def read(config: Config) -> Inputs:
-    """The pictures that the settings name."""
+def read_picture(path: str, max_pixels: int) -> images.Picture:
+    """The picture in a file, as `images.read` gives it."""
+    return images.read(path, max_pixels=max_pixels)
+
+
+def read(config: Config, each: Read = read_picture) -> Inputs:
+    """The pictures that the settings name; `each` reads one."""
     settings = config.inputs
     rules = _rules(config)._replace(least=config.least_content())
     files: dict[str, str] = {}
 
     def opened(role: str, path: str) -> images.Picture:
-        picture = images.read(path, max_pixels=settings.max_pixels)
+        picture = each(path, settings.max_pixels)
         files[role] = f"{Path(path).name} sha256 {picture.sha256}"
         return picture
 
@@ -111,8 +118,8 @@ def read(config: Config) -> Inputs:
         opened(areas.numbered("style", index, len(settings.style)), path)
         for index, path in enumerate(settings.style)
     ]
-    styles = tuple(images.on_white(each) for each in painted)
-    own = [content is not None and each.sha256 == content.sha256 for each in painted]
+    styles = tuple(map(images.on_white, painted))
+    own = [content is not None and one.sha256 == content.sha256 for one in painted]
     # Without a content its place, and so its shape, is the first style's.
     content = content or images.Picture(styles[0], None, "")
     shape = fitting.content_shape(content.pixels.shape[:2], rules)
@@ -130,6 +137,16 @@ def read(config: Config) -> Inputs:
         None if content.alpha is None else _resized(content.alpha, shape, settings),
         files,
     )
+
+
+def shape(config: Config, content: Shape) -> Shape:
+    """The result's shape, from that of the file which is the content.
+
+    Raises:
+        RequestError: it leaves the network nothing to look at.
+    """
+    rules = _rules(config)._replace(least=config.least_content())
+    return fitting.content_shape(content, rules)
 
 
 def at(inputs: Inputs, shape: Shape, config: Config) -> Pictures:

@@ -3,20 +3,18 @@
 import dataclasses
 import signal
 import time
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import jax
 
 from nst_jax import (
-    __version__,
-    account,
-    checkpoint,
+    batch,
+    beginning,
     course,
     devices,
-    disk,
-    flagfile,
+    ending,
+    hosts,
     inputs,
     memory,
     optimizers,
@@ -24,175 +22,231 @@ from nst_jax import (
     pretrained,
     progress,
     record,
-    report,
     resume,
-    scales,
-    trail,
+    signals,
     words,
 )
 from nst_jax.account import End
 from nst_jax.arrays import Weights
-from nst_jax.checkpoint import Checkpoint
+from nst_jax.beginning import Told as Told
+from nst_jax.beginning import say, warn
+from nst_jax.chronicle import Course
 from nst_jax.config import Config
-from nst_jax.course import Course, Job
-from nst_jax.errors import RequestError
+from nst_jax.course import Job
 from nst_jax.inputs import Inputs
+from nst_jax.trail import Frame
 
 Shape = tuple[int, int]
 
 
-class Told(NamedTuple):
-    """What a job is told besides its settings and pictures."""
+class Outcome(NamedTuple):
+    """What came of a job: its exit status, and its end if it came to one."""
 
-    origin: str  # the preset, and whether it still is that
-    notes: Sequence[str]  # told before it starts, unless it is refused
-    since: float  # when the program started, by `time.monotonic`
-    checkpoint: Checkpoint | None = None  # that it goes on from
+    status: int
+    end: End | None = None
+    kept: record.Kept | None = None
+    seconds: float = 0.0  # of its steps, and what is compiled for them
+
+
+class Around(NamedTuple):
+    """What the jobs of a process share."""
+
+    device: jax.Device
+    load: Callable[[Config], Weights]
+    stopped: Callable[[], int]  # the signal that ends the job at hand, or 0
 
 
 def run(config: Config, files: record.Files, given: Inputs, told: Told) -> int:
     """Optimises and writes; the exit status."""
     device = devices.pick(config.output.device)
-    config = resolve(config, device)
+    asked = resolve(config, device)
     with jax.default_device(device):
-        asked, config = config, _fitted(config, given)
-    texts = record.texts(config)
-    shapes = inputs.shapes(given, config)
-    _say(config, words.first_line(config, files, shapes, devices.describe(device)))
-    if told.origin:
-        _say(config, f"preset {told.origin}")
-    if config.optimizer.history != asked.optimizer.history:
-        progress.warn(words.shortened(config))
-    warning = devices.warning(device)
-    if warning:
-        progress.warn(warning)
-    with jax.default_device(device):
+        config = _fitted(asked, given, told)
+        texts, shapes = record.texts(config), inputs.shapes(given, config)
+        where = devices.described(config.spread.devices)
+        say(config, words.first_line(config, files, shapes, where))
+        if told.origin:
+            say(config, f"preset {told.origin}")
+        warning = devices.warning(device)
+        warn([*_shortened(config, asked, told), *([warning] if warning else [])])
         if config.output.dry_run:
             plan = _dry_run(config, files, given)
-            _warn(told.notes)
+            warn(told.notes)
             progress.say(plan)
             return 0
-        weights = load(config)
-        who = resume.identity(
-            config,
-            given.files,
-            weights.digest,
-            words.made_with(devices.describe(device)),
+        job = hosts.together(
+            lambda: beginning.job(
+                config, asked, files, given, told, texts, load(config)
+            )
         )
-        stood, more = _stood(config, given, who, told)
-        _warn([*told.notes, *more])
-        done = [*stood.resumed, stood.step] if stood else []
-        said = resume.Told(who, given.shape, _names(files), done)
-        job = Job(
-            config,
-            _in_all(config, files, shapes, stood),
-            given,
-            shapes,
-            weights,
-            texts,
-            told.origin,
-            told.since,
-            said,
-            stood,
+        who, stood = job.told.who, job.stood
+        begins = {"the checkpoint": str(stood.step if stood else "none")}
+        hosts.check_alike({**who.inputs, **who.settings, **begins})
+        loading = time.monotonic() - told.since
+        with signals.interruptible() as stopped:
+            done = _optimised(job, loading, stopped, is_alone=not hosts.are_several())
+        status = _told(job, done).status
+        if status == 1:
+            hosts.leave(status)
+        return status
+
+
+def prepared(
+    config: Config, files: record.Files, given: Inputs, told: Told, around: Around
+) -> Job:
+    """One of many jobs before its first step, on a device that is given.
+
+    Raises:
+        RequestError: it cannot be done.
+    """
+    device = around.device
+    with jax.default_device(device):
+        asked = resolve(config, device)
+        config = _fitted(asked, given, told)
+        warn(_shortened(config, asked, told))
+        texts, weights = record.texts(config), around.load(config)
+        return beginning.job(config, asked, files, given, told, texts, weights)
+
+
+def done(job: Job, around: Around, loading: float, together: float = 0.0) -> Outcome:
+    """Does one of many jobs, as `run` does.
+
+    Args:
+        job: its steps may have been taken already, together with others'.
+        around: what they share.
+        loading: the seconds that it took to prepare it.
+        together: its share of the seconds of those steps.
+    """
+    with jax.default_device(around.device):
+        return _told(job, _optimised(job, loading, around.stopped, together=together))
+
+
+def steps_together(jobs: Sequence[Job], around: Around, size: int) -> list[Job]:
+    """The jobs, all of one shape, as they are after their steps, taken together.
+
+    Those that could not be are as they were. `size` is how many the program is for:
+    what is missing is one of them once more.
+    """
+    filled = [*jobs, *[jobs[-1]] * (size - len(jobs))]
+
+    def sees(step: int) -> None:
+        for job in jobs:
+            job.onlooker.sees(step, None)
+
+    with jax.default_device(around.device):
+        ended = batch.run(
+            [batch.Member(job.inputs.final, job.config) for job in filled],
+            jobs[0].weights,
+            pace=progress.pace(lambda step: jobs[0].files.steps),
+            sees=sees,
+            stopped=around.stopped,
         )
-        return _run(job, time.monotonic() - told.since)
+    return [job._replace(ended=end) for job, end in zip(jobs, ended, strict=False)]
 
 
-def _stood(
-    config: Config, given: Inputs, who: resume.Identity, told: Told
-) -> tuple[resume.Stood | None, list[str]]:
-    """Where the run goes on, if it does, and what is to be told of it."""
-    if told.checkpoint is None:
-        return None, []
-    extends = config.output.resume == "extend"
-    stood = resume.stood(told.checkpoint)
-    more = resume.check(told.checkpoint.about, who, given.shape, extends=extends)
-    _say(config, f"goes on after step {stood.step} of {config.output.checkpoint}")
-    return stood, more
+def _shortened(config: Config, asked: Config, told: Told) -> list[str]:
+    had = resume.continued(asked, told.checkpoint).optimizer.history
+    return [] if config.optimizer.history == had else [words.shortened(config)]
 
 
-def _in_all(
-    config: Config,
-    files: record.Files,
-    shapes: Sequence[Shape],
-    stood: resume.Stood | None,
-) -> record.Files:
-    """The files with the steps of a run that goes on, and those before it."""
-    start = stood.start if stood else None
-    if start is None:
-        return files
-    settings = config.solve
-    left = [shape for shape in shapes if max(shape) >= max(start.shape)]
-    first = start.place.first if start.shape in left else stood.step if stood else 0
-    counts = (
-        scales.steps_at(
-            shapes.index(shape), len(shapes), settings.steps, settings.scale_steps
-        )
-        for shape in left
-    )
-    return files._replace(steps=first + sum(counts))
+class _Since(NamedTuple):
+    """Where the times of a job count from."""
+
+    started: float  # by `time.monotonic`
+    compiled: float  # seconds, before
+    loading: float  # seconds
 
 
-def _names(files: record.Files) -> list[str]:
-    """Every file of the run, by a name that means the same from everywhere."""
-    return [disk.whole(path) for path in files.single()]
+class _Done(NamedTuple):
+    """A job whose picture is kept; without an end there was nothing to keep."""
+
+    way: Course
+    end: End | None = None
+    kept: record.Kept | None = None
+    seconds: float = 0.0
+    status: int = 1  # as far as it is known then
 
 
-def _run(job: Job, loading: float) -> int:
-    started, compiled = time.monotonic(), devices.compile_seconds()
-    _start_checkpoints(job)
+def _optimised(
+    job: Job,
+    loading: float,
+    stopped: Callable[[], int],
+    *,
+    is_alone: bool = False,
+    together: float = 0.0,
+) -> _Done:
+    """The steps of the job, and its picture kept.
+
+    A job that is alone in its process ends it where a signal comes in a long call.
+    """
+    started = time.monotonic() - together
+    since = _Since(started, devices.compile_seconds(), loading)
+    beginning.start_checkpoints(job)
     way = course.begun(job)
-    with progress.interruptible() as stopped:
-        last, fault = course.run(job, way, stopped)
-        seconds = time.monotonic() - started
-        compiling = min(seconds, devices.compile_seconds() - compiled)
-        if last is None:
-            progress.warn(f"{fault}; nothing was written")
-            return 1
-        wild = "" if last.is_finite else words.divergence(last.step, last.fault)
-        early = stopped()
-        found = (fault, wild, _interruption(early))
-        spent = seconds - compiling
-        phases = {"load": loading, "compile": compiling, "optimise": spent}
-        end = End(last, [each for each in found if each], phases)
-        try:
-            kept = _keep(job, way, end)
-        except (OSError, MemoryError) as error:
-            progress.warn(f"the picture is lost: {words.fault(error)}")
-            return 1
-        number = stopped()
+
+    def end_now(last: Frame | None, number: int) -> None:
+        _told(job, _ended(job, way, since, last, "", lambda: number))
+
+    heard = hosts.heard(stopped)
+    last, fault = course.run(job, way, heard.anywhere, end_now if is_alone else None)
+    return _ended(job, way, since, last, fault, heard.here)
+
+
+def _ended(
+    job: Job,
+    way: Course,
+    since: _Since,
+    last: Frame | None,
+    fault: str,
+    stopped: Callable[[], int],
+) -> _Done:
+    """The picture kept, if there is one."""
+    seconds = time.monotonic() - since.started
+    compiling = min(seconds, devices.compile_seconds() - since.compiled)
+    if last is None:
+        why = fault or _interruption(stopped())
+        progress.warn(f"{why}; nothing was written")
+        return _Done(way)
+    wild = "" if last.is_finite else words.divergence(last.step, last.fault)
+    early = stopped()
+    if not hosts.writes():
+        status = 128 + early if early else int(bool(fault or wild))
+        return _Done(way, status=status)
+    found = (fault, wild, _interruption(early))
+    spent = seconds - compiling
+    phases = {"load": since.loading, "compile": compiling, "optimise": spent}
+    end = End(last, [each for each in found if each], phases)
+    try:
+        kept = ending.keep(job, way, end)
+    except (OSError, MemoryError) as error:
+        progress.warn(f"the picture is lost: {words.fault(error)}")
+        return _Done(way)
+    number = stopped()
     # The signal may have come while the picture was written.
     late = "" if early else _interruption(number)
     end.troubles.extend(each for each in (late, kept.trouble) if each)
-    phases["write"] = time.monotonic() - started - seconds
-    unreported = _report(job, way, end)
+    phases["write"] = time.monotonic() - since.started - seconds
+    status = 128 + number if number and not (fault or wild) else 1
+    return _Done(way, end, kept, seconds, status if end.troubles else 0)
+
+
+def _told(job: Job, done: _Done) -> Outcome:
+    """What came of the job, told of and reported."""
+    end, kept = done.end, done.kept
+    if end is None or kept is None:
+        return Outcome(done.status)
+    unreported = ending.report(job, done.way, end)
+    last = end.last
     if end.troubles:
         where = f"the picture after step {last.step} is in {str(kept.picture)!r}"
         progress.warn("; ".join([*end.troubles, where]))
-        return 128 + number if number and not (fault or wild) else 1
-    _say(job.config, words.last_line(kept, last.step, seconds, last.value))
-    return 1 if unreported else 0
+        return Outcome(done.status, end, kept, done.seconds)
+    say(job.config, words.last_line(kept, last.step, done.seconds, last.value))
+    return Outcome(int(unreported), end, kept, done.seconds)
 
 
 def _interruption(number: int) -> str:
     return f"interrupted ({signal.Signals(number).name})" if number else ""
-
-
-def _start_checkpoints(job: Job) -> None:
-    """Makes the folder of the checkpoints this run's."""
-    folder = job.config.output.checkpoint
-    if not folder:
-        return
-    checkpoint.clear_halves(Path(folder))
-    if job.stood:
-        return
-    try:
-        resume.first(Path(folder), job.told)
-    except OSError as error:
-        raise RequestError(
-            f"--checkpoint={folder} cannot be written ({disk.reason(error)}); choose "
-            "another folder"
-        ) from error
 
 
 def resolve(config: Config, device: jax.Device) -> Config:
@@ -223,10 +277,16 @@ def load(config: Config) -> Weights:
         network.weights,
         source=network.weights_source,
         offline=network.offline,
-        announce=progress.warn,
+        announce=hosts.warn,
         quiet=config.output.quiet,
         seed=config.inputs.seed,
     )
+
+
+def loaded_on(device: jax.Device, config: Config) -> Weights:
+    """The same, on a device."""
+    with jax.default_device(device):
+        return load(config)
 
 
 def _dry_run(config: Config, files: record.Files, given: Inputs) -> str:
@@ -242,90 +302,19 @@ def _dry_run(config: Config, files: record.Files, given: Inputs) -> str:
         load(config)
     styles = [picture.shape[:2] for picture in given.styles]
     how = given.shape, styles, config, prepare.forward(config)
+    recipe = prepare.recipe(config, given.shape)
     lines = words.memory(
         memory.need(*how),
         memory.limit(config),
         memory.largest(*how),
-        prepare.recipe(config, given.shape).plan,
+        recipe.plan,
+        recipe.layout,
     )
     return words.plan(config, files, styles, lines, missing)
 
 
-def _fitted(config: Config, given: Inputs) -> Config:
-    """The settings with which the job fits into memory."""
+def _fitted(config: Config, given: Inputs, told: Told) -> Config:
+    """The settings with which the job fits into memory, or goes on as it was."""
+    config = resume.continued(config, told.checkpoint)
     styles = [picture.shape[:2] for picture in given.styles]
     return memory.fitted(given.shape, styles, config, prepare.forward(config))
-
-
-def _keep(job: Job, way: Course, end: End) -> record.Kept:
-    """Writes the result, its settings and its record."""
-    last = end.last
-    facts = {
-        **job.inputs.files,
-        "weights": f"{job.weights.name} sha256 {job.weights.digest}",
-        **({"preset": job.origin} if job.origin else {}),
-        "made by": f"nst-jax {__version__}, jax {jax.__version__}",
-        "steps done": str(last.step),
-    }
-    inside, beside = job.texts
-    output, settings = job.files.output, job.config.output
-    data = trail.encoded(
-        output,
-        job.inputs,
-        last,
-        settings,
-        bit_depth=int(settings.bit_depth),
-        text=record.with_facts(inside, facts) if inside else None,
-    )
-    text = record.with_facts(beside, facts)
-    # The content, not a single step done, must not take an earlier result's place.
-    done = last.step > 0 or job.files.steps == 0
-    told = account.text(job, way, end)
-    replaces = settings.overwrite and done
-    return record.keep(job.files, data, text, told, overwrite=replaces)
-
-
-def _report(job: Job, way: Course, end: End) -> bool:
-    """Writes the report, if one was asked for; whether that failed."""
-    path, settings = job.files.report, job.config.output
-    if path is None:
-        return False
-    names = [f"{columns} x {rows}" for rows, columns in job.shapes]
-    settled = job.config.solve
-    marks = scales.starts(len(names), settled.steps, settled.scale_steps)
-    device = devices.pick(settings.device)
-    facts = words.facts(job.config, devices.describe(device), job.weights, job.origin)
-    run = report.Run(
-        title=job.files.output.name,
-        content=job.inputs.content,
-        styles=job.inputs.styles,
-        result=end.last.image,
-        settings=flagfile.dump(job.config, folders=False),
-        rows=way.notes.rows,
-        between=way.notes.between,
-        scales=list(zip(marks, names, strict=False))
-        if len(names) > 1 and settled.steps
-        else (),
-        phases=end.phases,
-        peak_memory=memory.peaks(device),
-        facts=facts | job.inputs.files,
-        warnings=end.troubles,
-    )
-    try:
-        disk.write(path, report.html(run).encode(), overwrite=settings.overwrite)
-    # The picture is safe by now: whatever it is, one line tells of it.
-    except Exception as error:
-        why = disk.reason(error) if isinstance(error, OSError) else repr(error)
-        progress.warn(f"{str(path)!r} could not be written ({why})")
-        return True
-    return False
-
-
-def _warn(notes: Sequence[str]) -> None:
-    for note in notes:
-        progress.warn(note)
-
-
-def _say(config: Config, line: str) -> None:
-    if not config.output.quiet:
-        progress.say(line)

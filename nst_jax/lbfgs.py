@@ -9,8 +9,14 @@ move is what was asked for, even if the image was clipped on its way.
 The direction is theirs as well, but not by their two loops over the pairs, in which
 each product waits for the one before: the compact form of the same matrix takes two
 passes over all pairs at once, which cores can share, and a small triangular system.
+
+Where broad waves are to go further than pixels, the inverse Hessian begins with a
+matrix B instead of the identity. That is L-BFGS in another variable, z with x = A z
+and B = A A', but moves stay those of the image, and B is applied once a step.
 """
 
+import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import jax
@@ -27,21 +33,34 @@ _LEAST_CURVATURE = 1e-10
 
 
 class State(NamedTuple):
-    """The last `m` pairs: how the image moved, and how the gradient turned."""
+    """The last `m` pairs: how the image moved, and how the gradient turned.
+
+    Turns are kept as `begin` makes them, z = B y of a turn y of the gradient.
+    """
 
     updates: Int[Array, ""]  # so far
     kept: Int[Array, ""]  # pairs so far; the next one replaces the oldest
     moves: Float[Array, "m h w 3"]
     turns: Float[Array, "m h w 3"]
-    curvatures: Float[Array, "m m"]  # move . turn, for each turn with the moves before
-    turned: Float[Array, "m m"]  # turn . turn
-    scale: Scalar  # the inverse Hessian before any pair
+    curvatures: Float[Array, "m m"]  # move . y, for each y with the moves before
+    turned: Float[Array, "m m"]  # y . B y
+    scale: Scalar  # of B
     move: Image  # the last one
     grad: Image  # where it started
+    begun: Image  # B grad
+
+
+def plain(grad: Image) -> Image:
+    """The gradient: the identity, with which L-BFGS usually begins."""
+    return grad
 
 
 def without_search(
-    rate: float, history: int, first_step: float
+    rate: float,
+    history: int,
+    first_step: float,
+    longest_step: float = math.inf,
+    begin: Callable[[Image], Image] = plain,
 ) -> optax.GradientTransformation:
     """Moves the image by `rate` times the L-BFGS direction, the first time by less.
 
@@ -54,6 +73,10 @@ def without_search(
         rate: the length of a step, 1 being a whole one.
         history: how many pairs are remembered.
         first_step: F, so 1 for a program on 0..1 and 1/255 for one on 0..255.
+        longest_step: the most that a step moves a value on average; one that would be
+            longer is as long. Departure: published programs leap as far as they like.
+        begin: B, the inverse Hessian before any pair but for its scale: linear, and its
+            own transpose.
     """
 
     def init(image: Image) -> State:
@@ -68,21 +91,27 @@ def without_search(
             scale=jnp.asarray(first_step**2, image.dtype),
             move=jnp.zeros_like(image),
             grad=jnp.zeros_like(image),
+            begun=jnp.zeros_like(image),
         )
 
     def update(
         grad: Image, state: State, image: Image | None = None
     ) -> tuple[Image, State]:
-        state, pairs = _remember(state, grad)
-        shorter = jnp.minimum(1, 1 / (first_step * jnp.sum(jnp.abs(grad))))
+        begun = begin(grad)
+        state, pairs = _remember(state, grad, begun)
+        shorter = jnp.minimum(1, 1 / (first_step * jnp.sum(jnp.abs(begun))))
         length = rate * jnp.where(state.updates == 0, shorter, 1)
-        move = -length * direction(state, pairs, grad)
+        move = -length * direction(state, pairs, grad, begun)
+        if longest_step < math.inf:
+            mean = jnp.mean(jnp.abs(move))
+            move = jnp.where(mean > longest_step, longest_step / mean, 1) * move
         return move, state._replace(
             updates=state.updates + 1,
             moves=_written(pairs.moves, move),
             turns=_written(pairs.turns, move),
             move=move,
             grad=grad,
+            begun=begun,
         )
 
     return optax.GradientTransformation(init, update)
@@ -107,13 +136,14 @@ class Pairs(NamedTuple):
     turns: Images
 
 
-def direction(state: State, pairs: Pairs, grad: Image) -> Image:
-    """The inverse Hessian of the pairs times a gradient.
+def direction(state: State, pairs: Pairs, grad: Image, begun: Image) -> Image:
+    """The inverse Hessian of the pairs times a gradient, of which `begun` is B times.
 
-    H g = c g + S a - c Y u with R u = S'g and R'a = (D + c Y'Y) u - c Y'g, where the
-    columns of S and Y are moves and turns, the oldest first, R is the upper triangle
-    of S'Y, D its diagonal and c the scale: Byrd, Nocedal and Schnabel (1994), theorem
-    2.2. Departure: pairs that are not there yet have ones in R and zeros elsewhere.
+    H g = c B g + S a - c Z u with R u = S'g and R'a = (D + c Y'Z) u - c Z'g, where the
+    columns of S are the moves and those of Z = B Y the turns, the oldest first, R is
+    the upper triangle of S'Y, D its diagonal and c the scale: Byrd, Nocedal and
+    Schnabel (1994), theorem 2.2, which has the identity for B. Departure: pairs that
+    are not there yet have ones in R and zeros elsewhere.
     """
     history = len(state.moves)
     order = (state.kept + jnp.arange(history)) % history  # the oldest first
@@ -135,17 +165,17 @@ def direction(state: State, pairs: Pairs, grad: Image) -> Image:
     by_move, by_turn = (
         jnp.zeros_like(each).at[order].set(each) for each in (forth, found)
     )
-    rest = grad - _sum(by_turn, pairs.turns)
+    rest = begun - _sum(by_turn, pairs.turns)
     return state.scale * rest + _sum(by_move, pairs.moves)
 
 
-def _remember(state: State, grad: Image) -> tuple[State, Pairs]:
+def _remember(state: State, grad: Image, begun: Image) -> tuple[State, Pairs]:
     """The state with its last move as a pair, if the curvature along it is positive.
 
     The pairs themselves are written last: see `Images`.
     """
-    turn = grad - state.grad
-    curvature = optax.tree.vdot(state.move, turn)
+    raw, turn = grad - state.grad, begun - state.begun
+    curvature = optax.tree.vdot(state.move, raw)
     # At the first update nothing has moved, so the curvature is zero.
     good = curvature > _LEAST_CURVATURE
     at = state.kept % len(state.moves)
@@ -160,12 +190,12 @@ def _remember(state: State, grad: Image) -> tuple[State, Pairs]:
         return rows.at[at].set(jnp.where(good, new, rows[at]))
 
     # The newest turn with all moves; its own move is older than no other turn.
-    column, row = (_dots(each, turn) for each in pairs)
+    column, row = (_dots(each, raw) for each in pairs)
     return state._replace(
         kept=state.kept + good,
         curvatures=put(state.curvatures.T, column).T,
         turned=put(put(state.turned, row).T, row).T,
-        scale=jnp.where(good, curvature / optax.tree.vdot(turn, turn), state.scale),
+        scale=jnp.where(good, curvature / optax.tree.vdot(raw, turn), state.scale),
     ), pairs
 
 

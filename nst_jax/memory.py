@@ -16,7 +16,17 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from nst_jax import devices, fitting, footprint, objective, optimizers, tiles, vgg
+from nst_jax import (
+    devices,
+    fitting,
+    footprint,
+    layers,
+    mesh,
+    objective,
+    optimizers,
+    tiles,
+    vgg,
+)
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
 from nst_jax.footprint import Network
@@ -43,7 +53,7 @@ _LARGEST = 2**15  # pixels of a long side that is asked about
 
 
 class Need(NamedTuple):
-    """Bytes at the peak of a job, by what they are for."""
+    """Bytes at the peak of a job, by what they are for; of one device of several."""
 
     program: int
     network: int
@@ -61,10 +71,17 @@ def need(
     content: Shape, styles: Sequence[Shape], config: Config, forward: vgg.Forward
 ) -> Need:
     """What a job takes at its peak, in the windows that `plan` gives it."""
-    used = _network(config, forward)
-    chosen = plan(content, config, forward)
+    shares = _shares(content, config, forward)
+    return _need(content, styles, config, _network(config, forward, shares))
+
+
+def _need(
+    content: Shape, styles: Sequence[Shape], config: Config, used: Network
+) -> Need:
+    chosen = _plan(content, config, used)
+    alone, forward = used._replace(shares=tiles.ALONE), used.forward
     of_styles = (
-        footprint.looking(used, style_plan(each, config, forward), each)
+        footprint.looking(alone, style_plan(each, config, forward), each)
         for each in styles
     )
     # A style as large as the content is among the pictures already.
@@ -77,18 +94,58 @@ def need(
 
 
 def limit(config: Config) -> int:
-    """Bytes that a job may take: as asked for, or all there are but a tenth."""
+    """Bytes that a job may take: as asked for, or all there are but a tenth.
+
+    On each of several devices, which on a CPU have one memory together.
+    """
     asked = config.memory.memory_limit
-    return int(asked * 2**30) if asked else int(0.9 * devices.memory())
+    there = int(asked * 2**30) if asked else int(0.9 * devices.memory())
+    return there // _sharing(config)
+
+
+def _sharing(config: Config) -> int:
+    return devices.sharing(config.spread.devices)
+
+
+def layout(content: Shape, config: Config, forward: vgg.Forward) -> mesh.Layout | None:
+    """How a picture of this shape lies on several devices; None on one."""
+    found = devices.several(config.spread.devices)
+    if not found:
+        return None
+    return mesh.of(found, content[0], _shares(content, config, forward).rows)
+
+
+@functools.lru_cache(maxsize=256)
+def _shares(content: Shape, config: Config, forward: vgg.Forward) -> tiles.Shares:
+    """Copies on each device, or rows of its own where that does not fit."""
+    settings = config.spread
+    copies = tiles.Shares(len(devices.several(settings.devices)) or 1)
+    if copies.devices == 1 or settings.spread == "copies" or config.needs_copies():
+        return copies
+    used = _network(config, forward, copies)
+    unit = layers.stride(used.names, forward.network)
+    rows = copies._replace(rows=tiles.share(content[0], copies.devices, unit))
+    if settings.spread == "rows":
+        return rows
+    fits = _need(content, (), config, used).total <= limit(config)
+    return copies if fits else rows
 
 
 def plan(content: Shape, config: Config, forward: vgg.Forward) -> tiles.Plan:
     """The windows in which a picture of this shape is looked at."""
-    used, settings = _network(config, forward), config.memory
+    shares = _shares(content, config, forward)
+    return _plan(content, config, _network(config, forward, shares))
+
+
+def _plan(content: Shape, config: Config, used: Network) -> tiles.Plan:
+    settings = config.memory
     if not used.names:
         return ()
     if settings.tile not in ("auto", "none"):
         return fitting.of_side(used, content, int(settings.tile))
+    if used.shares.devices > 1:
+        room = limit(config) - _fixed(content, config, used, ()).total - _WINDOWS
+        return fitting.least_work(used, content, room)
     usual = fitting.strips(used, content) if settings.rematerialize else ()
     if settings.tile == "none":
         return usual
@@ -142,7 +199,8 @@ def fitted(
     asked = need(content, styles, config, forward).total
     raise RequestError(
         f"{content[1]}x{content[0]} must fit into {_gib(limit(config))}, and takes "
-        f"about {_gib(asked)} with these settings; it fits with {' or '.join(would)}"
+        f"about {_gib(asked)} with these settings; it fits with {' or '.join(would)}, "
+        "or --memory_limit allows more"
     )
 
 
@@ -176,21 +234,25 @@ def peaks(device: jax.Device) -> dict[str, int]:
     return found
 
 
-def _network(config: Config, forward: vgg.Forward) -> Network:
+def _network(
+    config: Config, forward: vgg.Forward, shares: tiles.Shares = tiles.ALONE
+) -> Network:
     """The part of the settings that features depend on."""
     how = objective.recipe(config.objective, forward)
     names = tuple(dict.fromkeys((*how.content_layers, *how.style_layers)))
     centred = how.style_layers if set(how.statistics) - {"gram"} else ()
-    return Network(names, forward, centred)
+    return Network(names, forward, centred, shares)
 
 
 def _fixed(content: Shape, config: Config, used: Network, chosen: tiles.Plan) -> Need:
     """What a job takes whatever the windows of a step, but for its styles."""
     how = objective.recipe(config.objective, used.forward)
+    if used.shares.rows:
+        content = used.shares.rows, content[1]
     targets = footprint.whole_maps(used, content, how.content_layers)
     settings = config.optimizer
     return Need(
-        program=_program(config, used, chosen)
+        program=_program(config, used, chosen) // _sharing(config)
         if devices.current().platform == "cpu"
         else 0,
         network=footprint.network_bytes(used, chosen, content),

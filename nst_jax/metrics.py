@@ -1,8 +1,11 @@
 """The terms of the loss as rows of a CSV file, written while the run goes on."""
 
 import csv
+import errno
+import io
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import IO, NamedTuple
 
@@ -17,31 +20,59 @@ class Lines(NamedTuple):
 
 
 @contextmanager
-def table(path: Path | None, *, overwrite: bool) -> Iterator[Lines]:
+def table(
+    path: Path | None, failed: Callable[[OSError], None], *, overwrite: bool
+) -> Iterator[Lines]:
     """The lines of a file that appears with the first row.
 
-    Without a path, nothing happens.
+    Without a path, nothing happens. A row that cannot be written is told to `failed`
+    and is the last: what stands before it stays.
+
+    Raises:
+        FileExistsError: without `overwrite`, by the first row.
     """
-    opened: list[IO[str]] = []
+    opened: list[IO[bytes]] = []
+    is_over: list[OSError] = []
+
+    def put(data: bytes) -> None:
+        if is_over:
+            return
+        file = opened[0]
+        end = file.tell()
+        try:
+            if file.write(data) < len(data):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except OSError as error:
+            is_over.append(error)
+            failed(error)
+            with suppress(OSError):  # half a row
+                file.truncate(end)
+
     with ExitStack() as stack:
 
         def add(row: Mapping[str, str]) -> None:
-            if path is None:
+            if path is None or is_over:
                 return
             first = not opened
             if first:
-                mode = "w" if overwrite else "x"
-                file = path.open(mode, encoding="utf-8", newline="")
+                try:
+                    # Unbuffered: what cannot be written must not come up again later.
+                    file = path.open("wb" if overwrite else "xb", buffering=0)
+                except FileExistsError:
+                    raise
+                except OSError as error:
+                    is_over.append(error)
+                    failed(error)
+                    return
                 opened.append(stack.enter_context(file))
-            write(opened[0], row, first=first)
+            put(_lines([row], first=first))
 
         def back(rows: Sequence[Mapping[str, str]]) -> None:
-            for file in opened:
+            for file in opened if not is_over else ():
                 file.seek(0)
                 file.truncate()
-                if rows:
-                    csv.DictWriter(file, rows[0], lineterminator="\n").writeheader()
-            for row in rows:
+                put(_lines(rows, first=True))
+            for row in rows if not opened else ():
                 add(row)
 
         yield Lines(add, back)
@@ -61,10 +92,12 @@ def row(step: int, seconds: float, terms: LossTerms) -> dict[str, str]:
     return {"step": str(step), "seconds": f"{seconds:.3f}", **numbers}
 
 
-def write(file: IO[str], row: Mapping[str, str], *, first: bool) -> None:
-    """Adds a row, with the names above the first, so that it is there at once."""
-    writer = csv.DictWriter(file, row, lineterminator="\n")
-    if first:
-        writer.writeheader()
-    writer.writerow(row)
-    file.flush()
+def _lines(rows: Sequence[Mapping[str, str]], *, first: bool) -> bytes:
+    """The rows as text, with their names above the first."""
+    text = io.StringIO()
+    for index, each in enumerate(rows):
+        writer = csv.DictWriter(text, each, lineterminator="\n")
+        if first and index == 0:
+            writer.writeheader()
+        writer.writerow(each)
+    return text.getvalue().encode()

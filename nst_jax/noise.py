@@ -7,7 +7,7 @@ import jax.numpy as jnp
 import numpy as np
 from jaxtyping import Array, Float, Float64
 
-from nst_jax import color, objective, prepare
+from nst_jax import color, guides, objective
 from nst_jax.arrays import Image
 from nst_jax.config import Config, InputConfig
 from nst_jax.errors import RequestError
@@ -84,7 +84,7 @@ def _styled(here: Pictures, config: Config) -> Drawn:
 
 
 def _shares(here: Pictures, config: Config) -> Float64[np.ndarray, "r s"]:
-    return prepare.shares(here, config).T.astype(np.float64)
+    return guides.shares(here, config).T.astype(np.float64)
 
 
 def _colours(

@@ -13,7 +13,17 @@ import jax
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax import config, layers, losses, moments, targets, tiles, vgg, windows
+from nst_jax import (
+    config,
+    layers,
+    losses,
+    mesh,
+    moments,
+    targets,
+    tiles,
+    vgg,
+    windows,
+)
 from nst_jax.arrays import (
     FeatureMaps,
     Features,
@@ -45,6 +55,7 @@ class Recipe(NamedTuple):
     tv_loss: losses.VariationForm | None
     tv_range: float
     plan: tiles.Plan = ()
+    layout: mesh.Layout | None = None
 
     @property
     def statistics(self) -> tuple[str, ...]:
@@ -79,6 +90,18 @@ class Problem(NamedTuple):
     maps: Maps
 
 
+_ALONG: Any = True  # the picture's rows
+_ELSE: Any = False
+# Which of a problem's arrays lie along them, and are shared out as they are.
+LIES = Problem(
+    params=_ELSE,
+    preprocessing=_ELSE,
+    targets=targets.Targets(content=_ALONG, style=_ELSE),
+    weights=_ELSE,
+    maps=Maps(regions=_ALONG, region_weights=_ELSE, content=_ALONG, fill=_ELSE),
+)
+
+
 class LayerSums(NamedTuple):
     """Sums over the positions of one layer, as far as it is looked at."""
 
@@ -95,7 +118,10 @@ class Parts(NamedTuple):
 
 
 def recipe(
-    settings: config.ObjectiveConfig, forward: vgg.Forward, plan: tiles.Plan = ()
+    settings: config.ObjectiveConfig,
+    forward: vgg.Forward,
+    plan: tiles.Plan = (),
+    layout: mesh.Layout | None = None,
 ) -> Recipe:
     """The static half of an objective; what has no weight is not computed."""
     factors = _factors(settings, forward.network)
@@ -113,6 +139,7 @@ def recipe(
         tv_loss=settings.tv_loss if factors.tv else None,
         tv_range=settings.tv_range,
         plan=plan,
+        layout=layout,
     )
 
 
@@ -142,14 +169,29 @@ def edges(how: Recipe, image: Image) -> FeatureMaps:
     """The edges of an image, if they are compared."""
     if how.laplacian_pool is None:
         return {}
-    return {EDGES: how.tv_range * losses.laplacian(image, how.laplacian_pool)}
+    seen = losses.laplacian(picture(how, image), how.laplacian_pool)
+    return {EDGES: how.tv_range * seen}
+
+
+def picture(how: Recipe, canvas: Image) -> Image:
+    """The picture on a canvas that devices share; without them they are the same."""
+    return canvas[: how.layout.rows] if how.layout else canvas
 
 
 def parts(how: Recipe, problem: Problem, image: Image) -> Parts:
     """The sums over a picture's positions."""
     names = tuple(dict.fromkeys((*how.content_layers, *how.style_layers)))
     gather = functools.partial(_gathered, how)
-    sums, _ = windows.walk(problem, image, names, how.forward, how.plan, gather)
+    goal = {name: problem.targets.content[name] for name in how.content_layers}
+    seen = problem._replace(
+        targets=problem.targets._replace(content=goal),
+        maps=problem.maps._replace(fill=None),
+    )
+    sums, _ = windows.walk(
+        *(seen, image, names, how.forward, how.plan, gather),
+        layout=how.layout,
+        lies=LIES,
+    )
     content = {name: sums[name].content for name in how.content_layers}
     for name, outline in edges(how, image).items():
         target = problem.targets.content[name]
@@ -157,7 +199,9 @@ def parts(how: Recipe, problem: Problem, image: Image) -> Parts:
     return Parts(
         content=content,
         style={name: sums[name].style for name in how.style_layers},
-        tv=losses.variations(image, how.tv_loss, how.tv_range, how.forward.wrap)
+        tv=losses.variations(
+            picture(how, image), how.tv_loss, how.tv_range, how.forward.wrap
+        )
         if how.tv_loss
         else None,
     )
@@ -207,7 +251,9 @@ def finish(
     goal, weight, nothing = problem.targets, problem.weights, jnp.float32(0)
     content = {
         name: losses.content(
-            each, goal.content[name].size, "mean" if name == EDGES else how.content_loss
+            each,
+            _size(how, name, goal.content[name]),
+            "mean" if name == EDGES else how.content_loss,
         )
         for name, each in sums.content.items()
     }
@@ -229,6 +275,15 @@ def finish(
         style={n: w * style.get(n, nothing) for n, w in weight.style.items()},
         tv=weight.tv * variation,
     )
+
+
+def _size(how: Recipe, name: str, goal: Features) -> int:
+    """How many numbers a content layer has, without those of a canvas."""
+    if name == EDGES or how.layout is None or not how.layout.share:
+        return goal.size
+    stride = layers.stride((name,), how.forward.network)
+    rows = tiles.positions(how.layout.rows, stride, how.forward.pool_rounding)
+    return rows * goal.shape[1] * goal.shape[2]
 
 
 def _style(how: Recipe, sums: Moments, target: Style, pixels: int) -> Float[Array, "r"]:
@@ -267,4 +322,5 @@ def composed(problem: Problem, image: Image) -> Image:
 def terms(how: Recipe, problem: Problem, image: Image) -> LossTerms:
     """The weighted terms of the objective at an image."""
     seen = composed(problem, image)
-    return finish(how, problem, parts(how, problem, seen), image.shape)
+    shape = picture(how, image).shape
+    return finish(how, problem, parts(how, problem, seen), shape)

@@ -7,6 +7,7 @@ paired here, in one function, and nowhere else.
 """
 
 import dataclasses
+import math
 from collections.abc import Callable
 from typing import Any, Literal, NamedTuple
 
@@ -98,9 +99,14 @@ def _basis(
     settings: OptimizerConfig,
 ) -> tuple[Callable[[Image], Image], Callable[[Image], Image]]:
     """From an image to what is moved, and back."""
-    if settings.basis == "waves":
+    if settings.basis == "waves" and not _has_matrix(settings):
         return waves.waves, waves.image
     return lambda image: image, lambda point: point
+
+
+def _has_matrix(settings: OptimizerConfig) -> bool:
+    """Whether waves are within its inverse Hessian, and what is moved is the image."""
+    return settings.optimizer == "lbfgs" and settings.line_search == "none"
 
 
 def box(settings: OptimizerConfig) -> Literal["step", "end", "none"]:
@@ -171,7 +177,9 @@ def _transform(settings: OptimizerConfig) -> optax.GradientTransformation:
 def _lbfgs(settings: OptimizerConfig) -> optax.GradientTransformation:
     rate, history = learning_rate(settings), settings.history
     if settings.line_search == "none":
-        return lbfgs.without_search(rate, history, settings.first_step)
+        begin = waves.broadened if settings.basis == "waves" else lbfgs.plain
+        longest = settings.longest_step or math.inf
+        return lbfgs.without_search(rate, history, settings.first_step, longest, begin)
     search = optax.scale_by_zoom_linesearch(
         max_linesearch_steps=settings.linesearch_steps, initial_guess_strategy="one"
     )

@@ -6,22 +6,29 @@ import math
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jaxtyping import Array, Float32
+from jaxtyping import Array
 
-from nst_jax import color, devices, layers, masks, memory, objective, targets, vgg
-from nst_jax.arrays import Params, Preprocessing, RegionMaps, Weights
+from nst_jax import (
+    color,
+    devices,
+    guides,
+    layers,
+    memory,
+    mesh,
+    objective,
+    targets,
+    vgg,
+)
+from nst_jax.arrays import Params, Preprocessing, Weights
 from nst_jax.config import Config, ControlConfig, NetworkConfig
 from nst_jax.errors import RequestError
 from nst_jax.pictures import Pictures
-
-Mask = Float32[np.ndarray, "_ _"]
-Masks = Float32[np.ndarray, "_ _ _"]
 
 # Pixels below which a job is over before Winograd's transforms have compiled.
 _WORTHWHILE = 128 * 128
 
 _content_targets = jax.jit(
-    targets.content_targets, static_argnames=("names", "forward", "plan")
+    targets.content_targets, static_argnames=("names", "forward", "plan", "layout")
 )
 _style_statistics = jax.jit(
     targets.style_statistics,
@@ -71,13 +78,17 @@ def problem(
     how = recipe(config, pictures.content.shape[:2])
     _check(pictures, how)
     config.objective.check_styles(len(pictures.styles))
-    content = jnp.asarray(pictures.content)
+    layout = how.layout
+    content = mesh.laid(layout, pictures.content)
     params, preprocessing = constants(weights, config.network)
     if how.forward.precision == "mixed":
         # Spread factors of 8 bits are other numbers: they are to be compared alike.
         params = _fast(params, how, math.prod(pictures.content.shape[:2]))
     given = params, preprocessing
-    kept = _content_targets(*given, content, how.content_layers, how.forward, how.plan)
+    kept = _content_targets(
+        *mesh.replicated(layout, given),
+        *(content, how.content_layers, how.forward, how.plan, layout),
+    )
     kept |= objective.edges(how, content)
     # Only the result tiles: round a style's borders lies no more of it.
     flat = how.forward._replace(wrap="none")
@@ -85,7 +96,7 @@ def problem(
         _style_statistics(
             *given,
             jnp.asarray(style),
-            _at_layers(masks_of_style, how.style_layers, flat),
+            guides.at_layers(masks_of_style, how.style_layers, flat),
             how.style_layers,
             flat,
             how.gram_division,
@@ -96,20 +107,53 @@ def problem(
             pictures.styles, pictures.style_regions
         )
     ]
-    parts, emphasis = _by_layer(pictures, config, how.style_layers)
+    parts, emphasis = guides.by_layer(pictures, config, how.style_layers)
     goal = targets.Targets(
         kept, _style_targets(statistics, parts, how.statistics, how.root_steps)
     )
     factors = objective.weights(config.objective, weights.network)
-    maps = _maps(pictures, how, config.control, emphasis)
-    return how, objective.Problem(*given, goal, factors, maps)
+    with mesh.aside(layout):
+        maps = guides.maps(pictures, how, config.control, emphasis)
+    return how, _laid(how, objective.Problem(*given, goal, factors, maps))
+
+
+def _laid(how: objective.Recipe, whole: objective.Problem) -> objective.Problem:
+    """The problem on its devices, where there are several."""
+    layout, maps = how.layout, whole.maps
+    if layout is None:
+        return whole
+
+    def along(found: dict[str, Array]) -> dict[str, Array]:
+        network = how.forward.network
+        strides = {name: layers.stride((name,), network) for name in found}
+        return {n: mesh.laid(layout, each, strides[n]) for n, each in found.items()}
+
+    fill = maps.fill and objective.Fill(*(mesh.laid(layout, m) for m in maps.fill))
+    # The content's features lie there already; only its edges are whole.
+    kept = {
+        name: mesh.settled(layout, each) for name, each in whole.targets.content.items()
+    }
+    style, region_weights = whole.targets.style, maps.region_weights
+    params, seen, style, weights, region_weights = mesh.replicated(
+        layout,
+        (whole.params, whole.preprocessing, style, whole.weights, region_weights),
+    )
+    return objective.Problem(
+        params,
+        seen,
+        targets.Targets(kept, style),
+        weights,
+        objective.Maps(along(maps.regions), region_weights, along(maps.content), fill),
+    )
 
 
 def recipe(config: Config, shape: tuple[int, int]) -> objective.Recipe:
     """The formulas of a job, and the windows for a picture of this shape."""
     how = forward(config)
-    plan = memory.plan(shape, config, how)
-    return objective.recipe(config.objective, how, plan)
+    given = shape, config, how
+    return objective.recipe(
+        config.objective, how, memory.plan(*given), memory.layout(*given)
+    )
 
 
 def constants(
@@ -134,117 +178,6 @@ def _preprocessing(weights: Weights, settings: NetworkConfig) -> Preprocessing:
     if not settings.input_scale:
         return weights.preprocessing
     return weights.preprocessing._replace(scale=jnp.float32(settings.input_scale))
-
-
-def shares(pictures: Pictures, config: Config) -> Float32[np.ndarray, "s r"]:
-    """The weight of each style in the target of each region."""
-    if pictures.shares:
-        return np.asarray(pictures.shares, np.float32)
-    asked, styles = config.objective.style_weights, len(pictures.styles)
-    whole = np.asarray(asked * styles if len(asked) == 1 else asked, np.float32)
-    regions = 1 if pictures.regions is None else pictures.regions.shape[2]
-    return np.repeat((whole / whole.sum())[:, None], regions, axis=1)
-
-
-def _by_layer(
-    pictures: Pictures, config: Config, names: tuple[str, ...]
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """The shares of the styles at each layer, `s r`, and the regions' weights, `r`.
-
-    Where styles have weights of their own at a layer, its term is the sum of their
-    terms, each by share and weight. For squared distances that is, but for a
-    constant, the distance to one mixture with the sum of the factors.
-    """
-    goal, network = config.objective, config.network.network
-    whole = shares(pictures, config)
-    emphasis = _emphasis(pictures, config.control)
-    emphasis = emphasis / len(emphasis)
-    each = layers.weighted_each(goal.style_layers, network)
-    together = goal.style_layer_weights(network)
-    parts, weights = dict.fromkeys(names, whole), dict.fromkeys(names, emphasis)
-    for name in names:
-        if len(set(each[name])) > 1:
-            brought = whole * np.asarray(each[name])[:, None]
-            sums = brought.sum(0)
-            # Without a style here a region keeps its target, and has no weight.
-            mixed = np.where(sums > 0, brought / np.where(sums > 0, sums, 1), whole)
-            parts[name] = mixed.astype(np.float32)
-            weights[name] = (emphasis * sums / together[name]).astype(np.float32)
-    return jax.tree.map(jnp.asarray, (parts, weights))
-
-
-def _maps(
-    pictures: Pictures,
-    how: objective.Recipe,
-    settings: ControlConfig,
-    region_weights: dict[str, Array],
-) -> objective.Maps:
-    """Where each term of the objective looks."""
-    protected = {}
-    if pictures.protect is not None:
-        found = _at_layers(
-            pictures.protect[:, :, None], how.content_layers, how.forward
-        )
-        extra = settings.protect_weight - 1
-        protected = {name: 1 + extra * mask[..., 0] for name, mask in found.items()}
-    moving = free(pictures, settings)
-    return objective.Maps(
-        regions=_at_layers(_painted(pictures), how.style_layers, how.forward),
-        region_weights=region_weights,
-        content=protected,
-        fill=None
-        if moving is None
-        else objective.Fill(jnp.asarray(pictures.content), jnp.asarray(moving)),
-    )
-
-
-def _painted(pictures: Pictures) -> Masks | None:
-    """Where each region has its style: with a fill only inside it.
-
-    What stays outside would else have to be made up for within.
-    """
-    if pictures.fill is None:
-        return pictures.regions
-    fill = pictures.fill[:, :, None]
-    return fill if pictures.regions is None else fill * pictures.regions
-
-
-def _emphasis(pictures: Pictures, settings: ControlConfig) -> Float32[np.ndarray, "r"]:
-    """The weight of each region's style."""
-    count = 1 if pictures.regions is None else pictures.regions.shape[2]
-    weights = settings.region_weights
-    if len(weights) not in (1, count):
-        raise RequestError(
-            f"--region_weights must have one value for each of the {count} regions, "
-            f"got {len(weights)}"
-        )
-    return np.asarray(weights * count if len(weights) == 1 else weights, np.float32)
-
-
-def free(pictures: Pictures, settings: ControlConfig) -> Mask | None:
-    """Where the image may move: in the fill, and not in regions without a style."""
-    mask = pictures.fill
-    idle = _emphasis(pictures, settings) == 0
-    if pictures.regions is not None and idle.any():
-        moving = np.clip(1 - pictures.regions[:, :, idle].sum(2), 0, 1)
-        mask = moving if mask is None else mask * moving
-    return mask
-
-
-def _at_layers(
-    regions: Masks | None, names: tuple[str, ...], forward: vgg.Forward
-) -> RegionMaps:
-    """Masks at the positions of each layer; nothing without masks."""
-    if regions is None:
-        return {}
-    rows = {layer.name: layer for layer in layers.table(forward.network)}
-    mask = jnp.asarray(regions)
-    return {
-        name: masks.at_layer(
-            mask, rows[name].stride, forward.pool_rounding, forward.wrap
-        )
-        for name in names
-    }
 
 
 def forward(config: Config) -> vgg.Forward:

@@ -1,32 +1,76 @@
 """What a person sees and can do while a run goes on: lines, bar, interruption."""
 
+import itertools
 import math
 import os
-import signal
-import socket
 import sys
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from types import FrameType
+from contextvars import ContextVar
 from typing import Any, NamedTuple
 
 # A chunk lasts about this long: short enough to stop and to show progress, and long
 # enough to forget that each begins with fresh memory, which costs up to a third of a
 # step.
 CHUNK_SECONDS = 1.0
-_SIGNALS = (signal.SIGINT, signal.SIGTERM)
+# Who hears the lines of this thread besides the terminal.
+_LISTENER: ContextVar[Callable[[str], None] | None] = ContextVar("nst", default=None)
+# Which of many jobs this thread's warnings are about.
+_JOB: ContextVar[str] = ContextVar("job", default="")
+
+
+class Onlooker(NamedTuple):
+    """Who follows a run from elsewhere than the terminal, and may end it.
+
+    `sees` is given the step and its image, an array, at each pause; after one at which
+    `stops` says so, the run ends and keeps its picture.
+    """
+
+    sees: Callable[[int, Any], None]
+    stops: Callable[[], bool]
+
+
+NOBODY = Onlooker(lambda step, image: None, lambda: False)
 
 
 def say(line: str) -> None:
     """Prints a line, if anybody is there to read it."""
+    _tell(line)
     _print(line, sys.stdout)
 
 
 def warn(line: str) -> None:
     """Prints a line to standard error, under the program's name."""
-    _print(f"nst-jax: {line}", sys.stderr)
+    _tell(line)
+    job = _JOB.get()
+    _print(f"nst-jax: {job}: {line}" if job else f"nst-jax: {line}", sys.stderr)
+
+
+def _tell(line: str) -> None:
+    listen = _LISTENER.get()
+    if listen:
+        listen(line)
+
+
+@contextmanager
+def overheard(listen: Callable[[str], None]) -> Iterator[None]:
+    """A block in which the lines of this thread are told to somebody else as well."""
+    token = _LISTENER.set(listen)
+    try:
+        yield
+    finally:
+        _LISTENER.reset(token)
+
+
+@contextmanager
+def about(job: str) -> Iterator[None]:
+    """A block in which the warnings of this thread name a job."""
+    token = _JOB.set(job if job.isprintable() else repr(job))
+    try:
+        yield
+    finally:
+        _JOB.reset(token)
 
 
 def _print(line: str, stream: Any) -> None:  # notebooks have streams of their own
@@ -128,79 +172,40 @@ def until(step: int, *periods: int) -> int:
     return min((p - step % p for p in periods if p > 0), default=sys.maxsize)
 
 
-def quit_on_signals() -> None:
-    """Lets Ctrl-C and SIGTERM end the process at once, as long as nothing is kept.
+class Jobs(NamedTuple):
+    """How to tell of many jobs."""
 
-    Nothing is raised: an exception inside JAX's C++ code crashes it or is lost.
-    """
-
-    def quit_now(number: int, frame: FrameType | None) -> None:
-        del frame
-        with suppress(Exception):
-            warn(f"interrupted ({signal.Signals(number).name})")
-        os._exit(128 + number)
-
-    for each in _SIGNALS:
-        signal.signal(each, quit_now)
+    step: Callable[[str, int, int], None]  # of a job: its step, and how many there are
+    done: Callable[[str, str], None]  # of a job: what came of it
+    close: Callable[[], None]
 
 
-@contextmanager
-def interruptible() -> Iterator[Callable[[], int]]:
-    """The signal that asked the run to end, 0 while there is none.
-
-    The first Ctrl-C or SIGTERM is remembered, so that the picture can be kept; the
-    second ends the process at once, also while the compiler or the device works.
-    """
-    if threading.current_thread() is not threading.main_thread():
-        yield lambda: 0  # Python gives signals to the main thread only
-        return
-    received: list[int] = []
-
-    def remember(number: int, frame: FrameType | None) -> None:
-        del frame
-        received.append(number)
-
-    with _watched():
-        before = [(each, signal.signal(each, remember)) for each in _SIGNALS]
-        try:
-            yield lambda: received[0] if received else 0
-        finally:
-            for each, handler in before:
-                signal.signal(each, handler or signal.SIG_DFL)
+def jobs(count: int, *, quiet: bool) -> Jobs:
+    """A bar over all jobs in a terminal, a line for each elsewhere."""
+    if quiet or not count:
+        return Jobs(lambda *_: None, lambda *_: None, lambda: None)
+    return _bar_of_jobs(count) if sys.stderr.isatty() else _lines_of_jobs(count)
 
 
-@contextmanager
-def _watched() -> Iterator[None]:
-    """A block in which the second signal ends the process.
+def _bar_of_jobs(count: int) -> Jobs:
+    from tqdm import tqdm
 
-    Handlers in Python wait until the main thread is back from a long call; the
-    number of a signal is written to this socket at once, and a thread reads it.
-    """
-    ours, theirs = socket.socketpair()
-    theirs.setblocking(False)
-    before = signal.set_wakeup_fd(theirs.fileno(), warn_on_full_buffer=False)
-    thread = threading.Thread(target=_end_at_the_second, args=(ours,), daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        signal.set_wakeup_fd(before)
-        theirs.close()
-        thread.join()
-        ours.close()
+    bar: tqdm[None] = tqdm(total=count, unit="job", leave=False)
+
+    def step(name: str, step: int, steps: int) -> None:
+        bar.set_postfix_str(f"{name}: step {step} of {steps}")
+
+    def done(name: str, said: str) -> None:
+        del name, said  # what went wrong was told
+        bar.update()
+
+    return Jobs(step, done, bar.close)
 
 
-def _end_at_the_second(numbers: socket.socket) -> None:
-    seen = 0
-    while data := numbers.recv(64):
-        for number in data:
-            if number not in _SIGNALS:
-                continue
-            seen += 1
-            if seen == 1:
-                with suppress(Exception):  # the second must be heard in any case
-                    warn(
-                        "stopping after this step, with the picture; once more: at once"
-                    )
-            else:
-                os._exit(128 + number)
+def _lines_of_jobs(count: int) -> Jobs:
+    numbers = itertools.count(1)
+
+    def done(name: str, said: str) -> None:
+        say(f"{next(numbers)} of {count}: {name}: {said}")
+
+    return Jobs(lambda *_: None, done, lambda: None)

@@ -77,8 +77,7 @@ def carry_state(opt_state: Any, old: Shape, shape: Shape, wrap: Wrap = "none") -
     so Adam's steps are as long after as before. L-BFGS starts afresh: what it
     remembers of the curvature holds at one resolution only.
     """
-    leaves = jax.tree.leaves(opt_state)
-    if any(leaf.shape not in ((), (*old, 3)) for leaf in leaves):
+    if not is_carried(opt_state, old):
         return None
 
     def carried(path: tuple[Any, ...], leaf: Array) -> Array:
@@ -90,6 +89,12 @@ def carry_state(opt_state: Any, old: Shape, shape: Shape, wrap: Wrap = "none") -
         return carry(leaf, shape, "bicubic", wrap)
 
     return jax.tree_util.tree_map_with_path(carried, opt_state)
+
+
+def is_carried(opt_state: Any, shape: Shape) -> bool:
+    """Whether an optimiser's state at this shape goes on at a larger one."""
+    leaves = jax.tree.leaves(opt_state)
+    return all(leaf.shape in ((), (*shape, 3)) for leaf in leaves)
 
 
 def _enlarged(

@@ -8,12 +8,16 @@ import os
 import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import NamedTuple
 
-from nst_jax import disk, flagfile, images
+from nst_jax import disk, flagfile, images, locks
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
+
+# Seconds to wait for others that keep their files.
+_PATIENCE = 30.0
 
 
 class Files(NamedTuple):
@@ -148,7 +152,8 @@ def keep(
     """Writes the result, its settings and its record, elsewhere if need be; says where.
 
     Without `overwrite` what has their names by now stays, and they get others. Where
-    the folder fails, they go to the current one, then to that of temporary files.
+    the folder fails, they go to the current one, then to that of temporary files. Of
+    two runs to the same names the files of one stay, all three.
 
     Raises:
         OSError: all of these failed.
@@ -159,16 +164,26 @@ def keep(
         replacing = overwrite and not failure
         try:
             where = Path(tempfile.gettempdir()) if folder is None else folder
-            output = _keep(where / files.output.name, picture, replacing)
-            flags = _keep(output.with_suffix(".flags"), text, replacing)
-            told = account.encode("utf-8", "surrogateescape")
-            record = _keep(output.with_suffix(".json"), told, replacing)
+            with _alone(where):
+                output = _keep(where / files.output.name, picture, replacing)
+                flags = _keep(output.with_suffix(".flags"), text, replacing)
+                told = account.encode("utf-8", "surrogateescape")
+                record = _keep(output.with_suffix(".json"), told, replacing)
         except OSError as error:
             failure = failure or error
             continue
         names = [output, flags, record]
         return Kept(output, flags, record, _trouble(files, names, failure))
     raise failure or AssertionError("there are folders to try")
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """A block in which no other run keeps its files there, if locks can be had."""
+    with ExitStack() as stack:
+        with suppress(OSError):
+            stack.enter_context(locks.held(folder, _PATIENCE))
+        yield
 
 
 def _keep(path: Path, data: bytes, overwrite: bool) -> Path:

@@ -1,27 +1,30 @@
 """Going on later: what a checkpoint says of its run, and whether that is this one."""
 
 import dataclasses
-import json
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import numpy as np
-
-from nst_jax import checkpoint, disk, flagfile, leaves, solve, stages
+from nst_jax import (
+    checkpoint,
+    chronicle,
+    disk,
+    flagfile,
+    hosts,
+    leaves,
+    solve,
+    stages,
+)
 from nst_jax.checkpoint import Checkpoint
+from nst_jax.chronicle import Course
 from nst_jax.config import Config, OutputConfig
 from nst_jax.errors import RequestError
 
-Row = dict[str, str]
 Shape = tuple[int, int]
 
 # What --resume=extend may change.
-# A history may have been cut to fit into memory.
-_EXTENDED = frozenset({"steps", "scale_steps", "size", "scales", "history"})
-# Not the state's: its names begin with a dot.
-_ROWS = "rows"
+_EXTENDED = frozenset({"steps", "scale_steps", "size", "scales"})
 
 
 class Identity(NamedTuple):
@@ -29,7 +32,7 @@ class Identity(NamedTuple):
 
     settings: Mapping[str, str]
     inputs: Mapping[str, str]  # what each file is for: its sha256
-    made_with: Mapping[str, str]  # versions, device and cores
+    made_with: Mapping[str, str]  # as `conditions.here` says
 
 
 class Stood(NamedTuple):
@@ -38,8 +41,7 @@ class Stood(NamedTuple):
     start: stages.Start | None  # None: no step was done
     step: int
     seconds: float
-    rows: list[Row]
-    recoveries: list[dict[str, Any]]
+    course: Course
     resumed: list[int]  # the steps from which it went on
 
 
@@ -52,10 +54,10 @@ def identity(
     """What is compared between a checkpoint and the run that would go on from it.
 
     Args:
-        config: all settings, resolved.
+        config: all settings, resolved, but not fitted into this machine's memory.
         files: what each file is for, and its name and sha256.
         weights: their digest.
-        made_with: versions, device and cores.
+        made_with: as `conditions.here` says.
     """
     output = {field.name for field in dataclasses.fields(OutputConfig)}
     settings = {
@@ -65,6 +67,21 @@ def identity(
     }
     inputs = {role: said.rpartition(" ")[2] for role, said in files.items()}
     return Identity(settings, inputs | {"weights": weights}, made_with)
+
+
+def continued(config: Config, found: Checkpoint | None) -> Config:
+    """The settings with the history that the run has had, if memory has cut it."""
+    moves = config.optimizer
+    had = found.about["made_with"].get("history", "") if found else ""
+    if not 0 < _count(had) < moves.history:
+        return config
+    shorter = dataclasses.replace(moves, history=_count(had))
+    return dataclasses.replace(config, optimizer=shorter)
+
+
+def _count(text: str) -> int:
+    """The number that a checkpoint says; 0 if it is none."""
+    return int(text) if text.isdecimal() and len(text) < 10 else 0
 
 
 def _any_file(field: Any, path: str) -> str:
@@ -85,6 +102,8 @@ def check(
         extends: whether it may have more steps, or be larger.
     """
     free = _EXTENDED if extends else frozenset[str]()
+    if now.settings.get("history") == about["made_with"].get("history"):
+        free |= {"history"}  # as the run itself says that it has had it
     pairs = (
         ("inputs", about["inputs"], now.inputs),
         ("settings", about["settings"], now.settings),
@@ -123,8 +142,7 @@ def _check_more(about: Mapping[str, Any], now: Identity, shape: Shape) -> None:
             f"--resume=extend makes a result larger than {old[1]}x{old[0]}, got "
             f"{shape[1]}x{shape[0]}; give a larger --size"
         )
-    said = about["settings"].get("steps", "")
-    steps = int(said) if said.isdecimal() else 0, int(now.settings["steps"])
+    steps = _count(about["settings"].get("steps", "")), int(now.settings["steps"])
     if steps[1] < steps[0]:
         raise RequestError(
             f"--resume=extend needs --steps of at least {steps[0]}, those of the run "
@@ -132,41 +150,28 @@ def _check_more(about: Mapping[str, Any], now: Identity, shape: Shape) -> None:
         )
 
 
-def stood(found: Checkpoint) -> Stood:
-    """Where the run stood.
+def stood(found: Checkpoint, made_with: Mapping[str, str]) -> Stood:
+    """Where the run stood, for one that goes on under these conditions.
 
     Raises:
-        RequestError: its metrics are none.
+        RequestError: what it tells of its course cannot be read.
     """
     about = found.about
-    arrays = {name: each for name, each in found.arrays.items() if name != _ROWS}
+    # The names in a state begin with a dot.
+    arrays = {name: each for name, each in found.arrays.items() if name[:1] == "."}
     height, width = about["shape"]
     place = solve.Place(*about["place"])
-    start = stages.Start(place, (height, width), arrays, about["settled"])
+    had, have = (each.get("history") for each in (about["made_with"], made_with))
+    start = stages.Start(
+        place, (height, width), arrays, about["settled"], is_afresh=had != have
+    )
     return Stood(
         start if arrays else None,
         about["step"],
         float(about["seconds"]),
-        _rows(found) if arrays else [],
-        about["recoveries"],
+        chronicle.restored(about, found.arrays) if arrays else chronicle.begun(),
         about["resumed"],
     )
-
-
-def _rows(found: Checkpoint) -> list[Row]:
-    """The rows of the metrics up to there."""
-    try:
-        rows = json.loads(found.arrays[_ROWS].tobytes())
-        made = [{str(name): str(text) for name, text in row.items()} for row in rows]
-        for row in made:
-            int(row["step"])
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise RequestError(
-            "the checkpoint's metrics cannot be read "
-            f"({type(error).__name__}); choose another --checkpoint, or allow "
-            "--overwrite without --resume"
-        ) from None
-    return made
 
 
 class Told(NamedTuple):
@@ -181,7 +186,9 @@ class Told(NamedTuple):
 def first(folder: Path, told: Told) -> None:
     """Makes a folder a run's, before its first step: what it writes is its own."""
     checkpoint.clear(folder)
-    checkpoint.write(folder, 0, Checkpoint(_about(told, None, told.final, 0, []), {}))
+    checkpoint.write(
+        folder, 0, Checkpoint(_about(told, None, told.final, 0, chronicle.begun()), {})
+    )
 
 
 def keeper(
@@ -189,8 +196,8 @@ def keeper(
 ) -> Callable[..., None]:
     """What is called at each pause, and keeps a checkpoint where one is due.
 
-    It takes the progress, the rows and recoveries so far, the seconds, and whether
-    the run ends here. A checkpoint that cannot be written is told of, once.
+    It takes the progress, the course so far, the seconds, and whether the run or a
+    scale ends here. A checkpoint that cannot be written is told of, once.
     """
     folder = Path(settings.checkpoint)
     every, seconds = settings.checkpoint_steps(), settings.checkpoint_seconds()
@@ -198,23 +205,22 @@ def keeper(
 
     def keep(
         now: solve.Progress,
-        rows: Sequence[Row],
-        recoveries: Sequence[dict[str, Any]],
+        course: Course,
         spent: float,
         *,
         ends: bool,
     ) -> None:
         since, last = kept[-1]
         stand = now.step, now.place.recoveries
-        is_time = time.monotonic() - since >= seconds
+        is_time = bool(hosts.first(time.monotonic() - since >= seconds))
         is_step = every > 0 and now.step % every == 0
         if stand == last or not now.is_finite or not (ends or is_time or is_step):
             return
-        about = _about(told, now, now.state.image.shape[:2], spent, recoveries)
-        table = np.frombuffer(json.dumps(list(rows)).encode(), np.uint8)
-        arrays = {_ROWS: table, **leaves.named(now.state)}
+        about = _about(told, now, now.shape, spent, course)
+        arrays = {**chronicle.arrays(course), **leaves.named(now.bare())}
         try:
-            checkpoint.write(folder, now.step, Checkpoint(about, arrays))
+            if hosts.writes():
+                checkpoint.write(folder, now.step, Checkpoint(about, arrays))
         except OSError as error:
             if not failed:
                 failed.append(disk.reason(error))
@@ -233,7 +239,7 @@ def _about(
     now: solve.Progress | None,
     shape: Sequence[int],
     seconds: float,
-    recoveries: Sequence[dict[str, Any]],
+    course: Course,
 ) -> dict[str, Any]:
     return {
         **told.who._asdict(),
@@ -245,5 +251,5 @@ def _about(
         "settled": bool(now and now.halt == "settled"),
         "shape": list(shape),
         "seconds": seconds,
-        "recoveries": list(recoveries),
+        **chronicle.facts(course),
     }

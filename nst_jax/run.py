@@ -8,8 +8,7 @@ while running, 130 or 143 interrupted with the picture kept.
 import time
 from collections.abc import Sequence
 
-from nst_jax import flags, progress, scales, start
-from nst_jax.errors import RequestError
+from nst_jax import flags, many, progress, start
 
 
 def entry() -> None:
@@ -22,48 +21,80 @@ def main(argv: Sequence[str]) -> int:
     since = time.monotonic()
 
     def work() -> int:
-        request = flags.parse(argv, read_settings=start.read_settings)
+        given = flags.given(argv)
+        if many.asked(given):
+            from nst_jax.many import program
+
+            return program.main(given)
+        request = flags.request(given, read_settings=start.read_settings)
         if request.answer:
             progress.say(request.answer)
             return 0
-        return _run(request, since)
+        return carry_out(request, since)
 
     return start.answered(work)
 
 
-def _run(request: flags.Request, since: float) -> int:
-    from nst_jax import checkpoint, idle, inputs, record
+def carry_out(
+    request: flags.Request,
+    since: float,
+    onlooker: progress.Onlooker = progress.NOBODY,
+) -> int:
+    """Does the job that was asked for, from checks to files; the exit status.
+
+    Args:
+        request: what `flags.parse` found.
+        since: when that began, by `time.monotonic`.
+        onlooker: who follows the run besides the terminal.
+    """
+    from nst_jax import claim
+
+    if request.config.spread.meets():
+        return _with_others(request, since, onlooker)
+    with claim.held(request.config.output) as troubles:
+        return _carried_out(request, since, onlooker, troubles)
+
+
+def _with_others(
+    request: flags.Request, since: float, onlooker: progress.Onlooker
+) -> int:
+    """The same in one of several processes, of which the first writes and talks."""
+    from nst_jax import claim
 
     config = request.config
-    files = record.plan(config)
-    found = checkpoint.looked_into(config.output)
-    owned = checkpoint.owned(found)
-    record.check(files, config, request.sources, owned)
-    if owned:  # what is there is this run's own, or nothing is
-        config = config.overwriting()
-    if files.report:
-        from nst_jax import report
-
-        report.check()
-    try:
-        pictures = inputs.read(config)
-    except MemoryError:
-        raise RequestError(
-            f"the pictures do not fit into memory at --size={config.inputs.size}; ask "
-            "for a smaller one"
-        ) from None
-    record.check_shape(files, pictures.shape)
-    shapes, settings = inputs.shapes(pictures, config), config.solve
-    marks = scales.starts(len(shapes), settings.steps, settings.scale_steps)
-    files = files._replace(steps=marks[-1])
-    record.check_numbered(files, overwrite=config.output.overwrite)
-    notes = [*found.troubles, *idle.told(config, request.typed, shapes)]
-
     start.prepare_jax(config.output.device)
+    from nst_jax import hosts
+
+    hosts.connect(config.spread)
+    with hosts.tied():
+        if hosts.writes():
+            with claim.held(config.output) as troubles:
+                return _carried_out(request, since, onlooker, troubles)
+        request = request._replace(config=config.silent())
+        return _carried_out(request, since, onlooker, [])
+
+
+def _carried_out(
+    request: flags.Request,
+    since: float,
+    onlooker: progress.Onlooker,
+    troubles: Sequence[str],
+) -> int:
+    from nst_jax import ready
+
+    spread = request.config.spread
+    if spread.meets():
+        from nst_jax import hosts
+
+        found = hosts.together(lambda: ready.checked(request, troubles))
+    else:
+        found = ready.checked(request, troubles)
+        start.prepare_jax(found.config.output.device, spread.devices)
     from nst_jax import job
 
-    told = job.Told(flags.origin(request), notes, since, found.checkpoint)
-    return job.run(config, files, pictures, told)
+    origin, checkpoint = flags.origin(request), found.checkpoint
+    told = job.Told(origin, found.notes, since, checkpoint, onlooker)
+    return job.run(found.config, found.files, found.pictures, told)
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ fault or the loss has settled (`guard`); the last image that had a good loss tra
 along, and a run goes on from it. The objective and the optimiser are arguments.
 """
 
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, Literal, NamedTuple
 
@@ -14,7 +15,7 @@ import jax.numpy as jnp
 from jax import lax
 from jaxtyping import Array, Bool, Int
 
-from nst_jax import guard
+from nst_jax import guard, mesh
 from nst_jax import kept as keeping
 from nst_jax.arrays import Image, LossTerms, Scalar
 from nst_jax.guard import Bounds
@@ -83,10 +84,14 @@ class Progress(NamedTuple):
     halt: Halt = ""  # why the scale ends before its last step
     recovery: Recovery | None = None  # if the run has just gone back
     place: Place = Place()
+    layout: mesh.Layout | None = None  # of the state, on several devices
 
     @property
-    def image(self) -> Image:
+    def image(self) -> Any:
         """The image to keep: the last, the best or the average."""
+        return mesh.bare(self.layout, self._image())
+
+    def _image(self) -> Image:
         image, kept = self.state.image, self.state.kept
         match kept:
             case Average():
@@ -95,6 +100,16 @@ class Progress(NamedTuple):
                 # The last image was measured here or not at all.
                 return image if self.terms and self.value < kept.value else kept.image
         return image
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """Rows and columns of the image."""
+        rows, columns, _ = self.state.image.shape
+        return (self.layout.rows if self.layout else rows), columns
+
+    def bare(self) -> State:
+        """The state as one device has it; on the host, if there are several."""
+        return jax.tree.map(lambda leaf: mesh.bare(self.layout, leaf), self.state)
 
 
 class Solver(NamedTuple):
@@ -105,6 +120,8 @@ class Solver(NamedTuple):
     terms: ObjectiveFn
     back: Callable[[State], State]  # from a bad image to the good one before it
     restart: Callable[[State, float], State]  # its optimiser afresh, at another rate
+    bare: Callable[..., tuple[State, Info]]  # the chunk, not compiled
+    layout: mesh.Layout | None = None  # on which devices the state lies
 
 
 def make(
@@ -113,14 +130,22 @@ def make(
     keep: Keep = "last",
     decay: float = 0.99,
     options: tuple[tuple[str, str], ...] = (),
+    layout: mesh.Layout | None = None,
 ) -> Solver:
     """The solver of an objective, which is jitted already.
 
     `decay` is the share of the past in the average that `keep` may ask for, `options`
-    are the compiler's.
+    are the compiler's. On several devices the state has their `layout`; `init` takes
+    what has none.
     """
 
     def init(image: Image, opt_state: Any = None, step: int = 0) -> State:
+        if layout is None:
+            return fresh(image, opt_state, step)
+        given = mesh.laid(layout, image), mesh.settled(layout, opt_state)
+        return mesh.made(layout, fresh, *given, jnp.int32(step))
+
+    def fresh(image: Image, opt_state: Any = None, step: Any = 0) -> State:
         # Copies, because a chunk takes its state's buffers over; the type is named,
         # because a weak one would compile the chunk twice.
         first, good = (jnp.array(image, image.dtype, copy=True) for _ in range(2))
@@ -142,15 +167,16 @@ def make(
         def advance(carry: tuple[State, Info]) -> tuple[State, Info]:
             state, _ = carry
             new = optimizer.step(loss, state.image, state.opt_state)
-            return _guarded(state, new, decay)
+            after, info = _guarded(state, new, decay)
+            return mesh.held(layout, after), info
 
         return lax.while_loop(goes_on, advance, (state, _unknown()))
 
     def restart(state: State, factor: float) -> State:
-        fresh = optimizer.init(state.image)
+        new = optimizer.init(state.image)
         rate = jnp.array(factor * state.opt_state.rate, jnp.float32)
-        inner = guard.after_restart(fresh.inner, state.opt_state.inner)
-        moves = fresh._replace(rate=rate, inner=inner)
+        inner = guard.after_restart(new.inner, state.opt_state.inner)
+        moves = new._replace(rate=rate, inner=inner)
         return state._replace(opt_state=moves, bounds=guard.restarted(_bounds(state)))
 
     def back(state: State) -> State:
@@ -160,7 +186,15 @@ def make(
         return state._replace(image=good, step=step, kept=kept)
 
     compiled = jax.jit(chunk, donate_argnums=1, compiler_options=dict(options))
-    return Solver(init, compiled, objective, back, restart)
+    return Solver(
+        init,
+        compiled,
+        objective,
+        functools.partial(mesh.made, layout, back),
+        functools.partial(mesh.made, layout, restart),
+        chunk,
+        layout,
+    )
 
 
 def run(
@@ -184,6 +218,7 @@ def run(
     the run goes on from the last good image, `chances` times; then, without a chance,
     it yields that image and ends.
     """
+    told = functools.partial(Progress, layout=solver.layout)
     halt: Halt = ""
     step = int(state.step)
     info = _unknown()._replace(value=jnp.float32(jnp.nan))
@@ -203,16 +238,16 @@ def run(
             state, terms = solver.back(state), None
             step = int(state.step)
         if fault and chances <= 0:
-            yield Progress(step, state, value, None, False, fault)
+            yield told(step, state, value, None, False, fault)
             return
         if fault:
             chances -= 1
             factor = 1.0 if fault == guard.STALLED else 0.5
             state = solver.restart(state, factor)
-            told = Recovery(step, fault, float(state.opt_state.rate))
-            yield Progress(step, state, value, None, True, recovery=told)
+            found = Recovery(step, fault, float(state.opt_state.rate))
+            yield told(step, state, value, None, True, recovery=found)
         else:
-            yield Progress(step, state, value, terms, True, halt=halt)
+            yield told(step, state, value, terms, True, halt=halt)
             if halt or step >= steps:
                 return
         length = pace(step)

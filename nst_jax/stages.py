@@ -1,15 +1,26 @@
 """From one scale to the next, and from one run to the one that goes on from it."""
 
+import functools
 import math
 from collections.abc import Mapping
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
-from nst_jax import guard, leaves, noise, objective, optimizers, pyramid, solve
+from nst_jax import (
+    guard,
+    leaves,
+    mesh,
+    noise,
+    objective,
+    optimizers,
+    pyramid,
+    solve,
+)
 from nst_jax.config import Config
+from nst_jax.convolution import Wrap
 from nst_jax.pictures import Pictures
 
 Shape = tuple[int, int]
@@ -22,6 +33,7 @@ class Start(NamedTuple):
     shape: Shape
     arrays: Mapping[str, np.ndarray]  # of its state, by `leaves.named`
     is_settled: bool = False  # so the scale is done with
+    is_afresh: bool = False  # its optimiser's state is of another kind
 
 
 def is_news(now: solve.Progress) -> bool:
@@ -43,8 +55,28 @@ def mended(place: solve.Place, recovery: solve.Recovery | None) -> solve.Place:
 def stood(start: Start, loop: solve.Solver) -> solve.Progress:
     """Where the earlier run stood, with its state on the device."""
     image = jax.ShapeDtypeStruct((*start.shape, 3), jnp.float32)
-    state = leaves.restored(jax.eval_shape(loop.init, image), start.arrays)
+    like, arrays = jax.eval_shape(loop.init, image), start.arrays
+    if start.is_afresh:
+        inner = ".opt_state.inner"
+        like = like._replace(opt_state=like.opt_state._replace(inner=None))
+        arrays = {name: each for name, each in arrays.items() if inner not in name}
+    state = leaves.restored(like, arrays)
+    if start.is_afresh:
+        fresh = loop.init(state.image).opt_state.inner
+        moves = state.opt_state._replace(inner=fresh)
+        state = state._replace(opt_state=moves)
     return solve.Progress(int(state.step), state, math.nan, None, True)
+
+
+def enlarged(now: solve.Progress, shape: Shape, config: Config) -> solve.Progress:
+    """The same at the shape of the result, if it had no time for that scale."""
+    if now.shape == shape:
+        return now
+    how = config.solve.scale_filter, config.control.wrap
+    with mesh.aside(now.layout):
+        image = pyramid.carry(jnp.asarray(now.image), shape, *how)
+    state = now.state._replace(image=image, kept=None)
+    return now._replace(state=state, terms=None, layout=None)
 
 
 def first(
@@ -57,20 +89,36 @@ def first(
 ) -> solve.State:
     """The state that a scale starts from, after the scale before if there was one."""
     settings, wrap = config.solve, config.control.wrap
-    if before is None:
-        state = loop.init(noise.first_image(here, problem, config))
-    else:
-        image, shape = before.image, here.content.shape[:2]
-        old = image.shape[0], image.shape[1]
-        carried = pyramid.carry_state(before.state.opt_state, old, shape, wrap)
-        enlarged = pyramid.carry(image, shape, settings.scale_filter, wrap)
-        if optimizers.box(config.optimizer) == "step":
-            enlarged = jnp.clip(enlarged, 0, 1)
-        state = loop.init(enlarged, carried, place.first)
+    with mesh.aside(loop.layout):
+        if before is None:
+            # What is drawn here is not yet on several devices.
+            seen = jax.device_get(problem.preprocessing) if loop.layout else None
+            bare = problem._replace(preprocessing=seen) if seen else problem
+            image, carried = noise.first_image(here, bare, config), None
+        else:
+            shape = here.content.shape[:2]
+            image = pyramid.carry(
+                jnp.asarray(before.image), shape, settings.scale_filter, wrap
+            )
+            carried = _carried(before, shape, wrap)
+            if optimizers.box(config.optimizer) == "step":
+                image = jnp.clip(image, 0, 1)
+    state = loop.init(image, carried, place.first)
     moves = optimizers.at_rate(state.opt_state, config.optimizer)
     moves = moves._replace(rate=moves.rate * 0.5**place.halvings)
     grey = loop.terms(problem, jnp.full_like(state.image, 0.5)).total
     limits = guard.bounds(
         place.first, grey, settings.tolerance, settings.tolerance_steps
     )
-    return state._replace(opt_state=moves, bounds=limits)
+    return mesh.settled(loop.layout, state._replace(opt_state=moves, bounds=limits))
+
+
+def _carried(before: solve.Progress, shape: Shape, wrap: Wrap) -> Any:
+    """The optimiser's state at a larger shape, or None where it starts afresh."""
+    state = before.state
+    rows, columns, _ = state.image.shape
+    if not pyramid.is_carried(state.opt_state, (rows, columns)):
+        return None  # so that none of a long history is fetched
+    bare = functools.partial(mesh.bare, before.layout)
+    moves = jax.tree.map(bare, state.opt_state)
+    return pyramid.carry_state(moves, before.shape, shape, wrap)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import NoReturn
 
-from nst_jax import compiled, hugepages, progress
+from nst_jax import compiled, hugepages, progress, signals
 from nst_jax.errors import RequestError
 
 
@@ -20,7 +20,7 @@ def enter(main: Callable[[Sequence[str]], int]) -> NoReturn:
     Ctrl-C ends it at once, and a file's name may hold any letters.
     """
     hugepages.use()
-    progress.quit_on_signals()
+    signals.quit_on_signals()
     for stream in (sys.stdout, sys.stderr):
         # The terminal's encoding may lack letters that a name has.
         if isinstance(stream, io.TextIOWrapper):
@@ -55,12 +55,15 @@ def read_settings(path: str) -> str:
     return images.read_settings(path)
 
 
-def prepare_jax(device: str) -> None:
+def prepare_jax(device: str, devices: str = "auto") -> None:
     """Settings that JAX reads when it is imported."""
     # Other programs may want the GPU's memory too: take what is needed.
     os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")
     if device.partition(":")[0] == "cpu":
         os.environ.setdefault("JAX_PLATFORMS", "cpu")
+        if devices.isdigit():
+            # As many as are asked for, to try how a picture is spread.
+            os.environ.setdefault("JAX_NUM_CPU_DEVICES", devices)
     compiled.keep()
     # It would tell of an unused GPU in its own words; ours name the remedy.
     logging.getLogger("jax._src.xla_bridge").setLevel(logging.ERROR)

@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax.numpy as jnp
 from jaxtyping import Array, Float
 
-from nst_jax import losses, moments, tiles, vgg, windows
+from nst_jax import losses, mesh, moments, tiles, vgg, windows
 from nst_jax.arrays import (
     FeatureMaps,
     Features,
@@ -33,10 +33,13 @@ def content_targets(
     names: tuple[str, ...],
     forward: vgg.Forward,
     plan: tiles.Plan = (),
+    layout: mesh.Layout | None = None,
 ) -> FeatureMaps:
     """The features of the content that the result is to have."""
     given = (params, preprocessing)
-    _, found = windows.walk(given, image, names, forward, plan, _nothing, names)
+    _, found = windows.walk(
+        *(given, image, names, forward, plan, _nothing, names), layout=layout
+    )
     return found
 
 

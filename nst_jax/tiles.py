@@ -67,6 +67,18 @@ class Stage(NamedTuple):
         return self.rows.number * self.columns.number
 
 
+class Shares(NamedTuple):
+    """Among how many devices a picture is shared out."""
+
+    devices: int = 1
+    rows: int = 0  # of the picture that each holds, in a row; 0: each holds all
+
+    def of(self, stride: int) -> int:
+        """How many rows each holds of a layer of this stride."""
+        return self.rows // stride
+
+
+ALONE = Shares()
 Plan = tuple[Stage, ...]
 # The layer that a stage comes after, "" for the first, and how many windows it has
 # downwards and across.
@@ -80,6 +92,7 @@ def plan(
     cuts: tuple[Cut, ...],
     rounding: Rounding = "floor",
     wrap: Wrap = "none",
+    shares: Shares = ALONE,
 ) -> Plan:
     """The stages of a picture, each with its windows.
 
@@ -90,6 +103,8 @@ def plan(
         cuts: the stages. Each has fewer windows where they would be whole.
         rounding: that of the pools.
         wrap: along which axes the picture goes on at its other side.
+        shares: where devices hold rows of their own, the windows downwards are those
+            of one device.
     """
     stages = []
     ends = [*(after for after, _ in cuts[1:]), ""]
@@ -97,12 +112,13 @@ def plan(
         last = (until,) if until else names
         unit, halo = grain(network, after, last)
         stride = layers.stride((after,), network) if after else 1
-        down, across = (
-            axis(
-                positions(side, stride, rounding), count, unit, halo, wraps=name in wrap
-            )
-            for side, count, name in zip(shape, counts, "yx", strict=True)
+        height, width = (positions(side, stride, rounding) for side in shape)
+        down = (
+            shared(height, counts[0], unit, halo, shares.devices, shares.of(stride))
+            if shares.rows
+            else axis(height, counts[0], unit, halo, wraps="y" in wrap)
         )
+        across = axis(width, counts[1], unit, halo, wraps="x" in wrap)
         whole = _whole(wrap, down, across)
         stages.append(Stage(network, after, until, whole, down, across))
     return tuple(stages)
@@ -144,6 +160,44 @@ def axis(length: int, count: int, unit: int, halo: int, *, wraps: bool) -> Axis:
     starts = tuple(min(first, even - window) for first in steps)
     edges = (0, *(first + halo for first in steps[1:]), length)
     return Axis(length, window + odd, 0, starts, edges)
+
+
+def shared(
+    length: int, count: int, unit: int, halo: int, devices: int, share: int
+) -> Axis:
+    """An axis of which each device has a share of its own, in `count` windows.
+
+    Those beyond the end own nothing.
+
+    Args:
+        length: positions that there are.
+        count: of windows of each device.
+        unit: of how many positions windows start at multiples.
+        halo: how far beyond what it owns a window reaches; a multiple of the unit.
+        devices: how many there are.
+        share: positions of each; a multiple of the unit.
+
+    >>> shared(50, 1, 4, 8, devices=2, share=28)
+    Axis(length=50, window=46, margin=0, starts=(0, 4), edges=(0, 28, 50))
+    """
+    own = _up(-(-share // count), unit)
+    window = min(own + 2 * halo + length % unit, length)
+    lows = [
+        min(device * share + min(index * own, share), length)
+        for device in range(devices)
+        for index in range(count)
+    ]
+    starts = tuple(max(0, min(low - halo, length - window)) for low in lows)
+    return Axis(length, window, 0, starts, (*lows, length))
+
+
+def share(length: int, devices: int, unit: int) -> int:
+    """How many of its positions each of several devices has, in whole units.
+
+    >>> share(50, 2, 4)
+    28
+    """
+    return _up(-(-length // devices), unit)
 
 
 def grain(

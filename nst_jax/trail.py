@@ -10,6 +10,7 @@ import numpy as np
 
 from nst_jax import disk, images, metrics, progress
 from nst_jax.arrays import LossTerms
+from nst_jax.chronicle import Notes
 from nst_jax.config import OutputConfig
 from nst_jax.inputs import Inputs, Pixels
 from nst_jax.record import Files
@@ -29,13 +30,6 @@ class Frame(NamedTuple):
     is_finite: bool
     fault: int = 0  # what the run ends with, as `guard` counts them
     is_back: bool = False  # at an earlier step: what followed it is void
-
-
-class Notes(NamedTuple):
-    """What a report tells of the way; filled while the run goes on."""
-
-    rows: list[dict[str, str]]
-    between: list[tuple[int, Pixels]]
 
 
 @contextmanager
@@ -64,8 +58,12 @@ def trail(
                 progress.warn(f"{str(path)!r} is left out ({why}); the run goes on")
             failed.append(path)
 
+    def no_rows(error: OSError) -> None:
+        why = disk.reason(error)
+        progress.warn(f"no more rows of the metrics ({why}); the run goes on")
+
     with ExitStack() as stack:
-        table = metrics.table(files.metrics, overwrite=settings.overwrite)
+        table = metrics.table(files.metrics, no_rows, overwrite=settings.overwrite)
         lines = stack.enter_context(table)
 
         before = list(notes.rows)
@@ -73,6 +71,7 @@ def trail(
         def leave(now: Frame) -> None:
             if now.is_back:
                 notes.rows[:] = [r for r in notes.rows if int(r["step"]) <= now.step]
+                notes.between[:] = [n for n in notes.between if n[0] <= now.step]
             if now.is_back or before:
                 lines.back(notes.rows)
                 before.clear()
@@ -124,7 +123,8 @@ def encoded(
 
 def _note(notes: Notes, now: Frame, steps: int) -> None:
     """Keeps a small picture, a dozen evenly over the run."""
-    if len(notes.between) * steps > now.step * (_NOTED - 1):
+    is_there = bool(notes.between) and notes.between[-1][0] == now.step
+    if is_there or len(notes.between) * steps > now.step * (_NOTED - 1):
         return
     shape = now.image.shape[:2]
     smaller = min(1, _NOTED_SIDE / max(shape))

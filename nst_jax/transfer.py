@@ -6,6 +6,7 @@ a size of its own; what comes back is the result with its terms.
 
 import functools
 import math
+import time
 from collections.abc import Callable, Hashable, Iterator, Sequence
 from typing import NamedTuple
 
@@ -16,8 +17,11 @@ from jaxtyping import Float, Float32
 
 from nst_jax import (
     balance,
+    budget,
     color,
     devices,
+    guides,
+    mesh,
     objective,
     optimizers,
     prepare,
@@ -75,7 +79,7 @@ def stylize(
     then every `log_every` steps; the run ends early, with the image it has, when it
     returns False.
     """
-    config = config or Config()
+    since, config = time.monotonic(), config or Config()
     every = config.solve.log_every
     styles = list(style) if isinstance(style, Sequence) else [style]
     given = Pictures(
@@ -103,19 +107,33 @@ def stylize(
     sizes = scales.sizes(max(shape), config.solve.scales)
     shapes = pyramid.shapes(shape, sizes, config.least_content(), multiples)
     pictures = functools.partial(resized, given, least=config.least_side())
+    settings, is_stopped = config.solve, False
+    timed = budget.budget(
+        lambda step: every,
+        budget.limits(
+            settings.max_seconds,
+            since,
+            shapes,
+            settings.steps,
+            settings.scale_steps,
+        ),
+    )
     for progress in steps(
         pictures,
         shapes,
         weights,
         config,
-        pace=lambda step: every,
+        pace=timed.pace,
         log_every=every if callback else 0,
+        began=timed.began,
     ):
         if callback and callback(progress) is False:
+            is_stopped = True
             break
-    # It may have ended at a scale before the last.
-    rows, columns, _ = progress.state.image.shape
-    return finish(progress, pictures((rows, columns)), config)
+    if progress.is_finite and not is_stopped:
+        progress = stages.enlarged(progress, shape, config)
+    # It may have been stopped at a scale before the last.
+    return finish(progress, pictures(progress.shape), config)
 
 
 def steps(
@@ -127,14 +145,14 @@ def steps(
     pace: Callable[[int], int],
     log_every: int,
     start: stages.Start | None = None,
-    began: Callable[[int], None] = lambda scale: None,
+    began: Callable[[int], bool] = lambda scale: True,
 ) -> Iterator[solve.Progress]:
     """The same as a generator: the start, then where it stands after each chunk.
 
     `pictures` gives everything at one of `shapes`, which rise to that of the result.
     `pace` and `log_every` are those of `solve.run`. With a `start` it goes on from
-    there. `began` is told which scale begins. Nothing is computed before the first
-    progress is asked for.
+    there. `began` is told which scale begins, and says whether there is time for one
+    after the first. Nothing is computed before the first progress is asked for.
     """
     settings = config.solve
     if not settings.steps:
@@ -142,22 +160,23 @@ def steps(
     place, now = solve.Place(), None
     if start:
         how = objective.recipe(config.objective, prepare.forward(config))
-        place, now = start.place, stages.stood(start, _loop(how, config))
+        place, now = start.place, stages.stood(start, loop_of(how, config))
     for index, shape in enumerate(shapes):
         if start and max(shape) < max(start.shape):
             continue
-        began(index)
+        is_next = now is not None and not (start and shape == start.shape)
+        if not began(index) and is_next:
+            return
         here = prepare.coloured(pictures(shape), config.control)
         how, problem = balanced_problem(here, weights, config)
         seen = tuple(each.shape[:2] for each in (here.content, *here.styles))
-        _make_room((how, optimizers.compiled(config.optimizer), seen))
-        loop = _loop(how, config)
-        is_next = now is not None and not (start and shape == start.shape)
+        make_room((how, optimizers.compiled(config.optimizer), seen))
+        loop = loop_of(how, config)
         if now is None or is_next:
             place = place._replace(scale=index, first=now.step if now else 0)
             state = stages.first(loop, here, problem, now, place, config)
         else:
-            state = now.state
+            state = mesh.settled(how.layout, now.state)
         count = scales.steps_at(
             index, len(shapes), settings.steps, settings.scale_steps
         )
@@ -186,7 +205,7 @@ def steps(
                 return
 
 
-def _loop(how: objective.Recipe, config: Config) -> solve.Solver:
+def loop_of(how: objective.Recipe, config: Config) -> solve.Solver:
     """The solver of a recipe by the settings."""
     settings = config.solve
     return solver(how, config.optimizer, settings.keep, settings.average_decay)
@@ -200,7 +219,7 @@ def finish(progress: solve.Progress, pictures: Pictures, config: Config) -> Resu
     image, settings = np.array(progress.image), config.control
     if optimizers.box(config.optimizer) != "none":
         image = np.clip(image, 0, 1)
-    free = prepare.free(pictures, settings)
+    free = guides.free(pictures, settings)
     image = _laid(image, pictures.content, free)
     method = settings.color
     if method == "luminance" or (method != "none" and settings.color_when == "after"):
@@ -210,7 +229,7 @@ def finish(progress: solve.Progress, pictures: Pictures, config: Config) -> Resu
     return Result(image, progress.terms, progress.step, progress.is_finite)
 
 
-def _laid(image: Pixels, content: Pixels, free: prepare.Mask | None) -> Pixels:
+def _laid(image: Pixels, content: Pixels, free: guides.Mask | None) -> Pixels:
     """The image where it is free; elsewhere the content shows through, to the bit."""
     if free is None:
         return image
@@ -229,7 +248,7 @@ def solver(
     return _solver(how, optimizers.compiled(settings), keep, decay, options)
 
 
-def _make_room(kind: Hashable) -> None:
+def make_room(kind: Hashable) -> None:
     """Lets all compiled programs go before one that would be too many.
 
     JAX keeps them by shape for ever, and each takes some 20 MB.
@@ -250,7 +269,10 @@ def _solver(
     decay: float,
     options: tuple[tuple[str, str], ...],
 ) -> solve.Solver:
-    return solve.make(_objective(how), optimizers.make(settings), keep, decay, options)
+    return solve.make(
+        *(_objective(how), optimizers.make(settings), keep, decay, options),
+        layout=how.layout,
+    )
 
 
 @functools.lru_cache(maxsize=16)
@@ -270,15 +292,10 @@ def balanced_problem(
     strength = config.objective.balanced_strength()
     if strength is None:
         return how, problem
-    shares = prepare.shares(here, config).mean(axis=1)
+    shares = guides.shares(here, config).mean(axis=1)
     disorder = balance.disorder(here.styles, shares, here.content.shape[:2])
-    return how, balance.balanced(
-        _objective(how),
-        problem,
-        jnp.asarray(here.content),
-        jnp.asarray(disorder),
-        strength,
-    )
+    content, wild = (mesh.laid(how.layout, each) for each in (here.content, disorder))
+    return how, balance.balanced(_objective(how), problem, content, wild, strength)
 
 
 def _picture(picture: Picture, name: str) -> Float32[np.ndarray, "_ _ 3"]:

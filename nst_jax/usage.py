@@ -36,14 +36,14 @@ _WIDTH = 88
 _COLUMN = 28
 
 
-def text(config: type) -> str:
-    """The whole of it, for the settings of `config`."""
+def text(config: type, *more: type) -> str:
+    """The whole of it, for the settings of `config` and more groups of them."""
     own = [
         entry(f"--{name}{_WORDS.get(name, '')}", about)
         for name, about in NOT_SETTINGS.items()
     ]
     sections = [[_INTRODUCTION], ["Where settings come from.", *own, ""]]
-    for group in flagfile.groups(config).values():
+    for group in (*flagfile.groups(config).values(), *more):
         fields = dataclasses.fields(group)
         sections.append([flagfile.heading(group), *map(described, fields), ""])
     return "\n".join(row for section in sections for row in section).rstrip("\n")

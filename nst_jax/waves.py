@@ -28,6 +28,14 @@ def waves(image: Image) -> Image:
     return _scaled(image, 1 / lengths(*image.shape[:2]))
 
 
+def broadened(grad: Image) -> Image:
+    """The step in the image of a step along its gradient in what is moved.
+
+    `image` and its transpose, one after the other: they are the same.
+    """
+    return _scaled(grad, lengths(*grad.shape[:2]) ** 2)
+
+
 def lengths(height: int, width: int) -> Float[Array, "h w"]:
     """The factor of each wave, by its frequency down and across; 1 in the mean square.
 

@@ -10,6 +10,7 @@ from nst_jax import __version__, guard, metrics
 from nst_jax.arrays import LossTerms, Weights
 from nst_jax.config import Config
 from nst_jax.memory import Need
+from nst_jax.mesh import Layout
 from nst_jax.record import Files, Kept
 from nst_jax.solve import Halt, Recovery
 from nst_jax.tiles import Plan
@@ -66,14 +67,21 @@ def plan(
     return "\n".join(lines)
 
 
-def memory(need: Need, there: int, largest: int, plan: Plan) -> list[str]:
+def memory(
+    need: Need, there: int, largest: int, plan: Plan, layout: Layout | None = None
+) -> list[str]:
     """What a dry run prints of the memory: how much, of how much, in which windows."""
+    each = " on each device" if layout else ""
     lines = [
-        f"memory: about {_bytes(need.total)} of {_bytes(there)}: features "
+        f"memory{each}: about {_bytes(need.total)} of {_bytes(there)}: features "
         f"{_bytes(need.features)}, optimiser {_bytes(need.optimizer)}, pictures and "
         f"targets {_bytes(need.pictures)}, network {_bytes(need.network)}",
         f"the largest size that fits: {largest}",
     ]
+    if layout:
+        held = f"{layout.share} rows" if layout.share else "a copy"
+        count = layout.mesh.size
+        lines.append(f"each of {count} devices holds {held} of image and optimiser")
     for stage in plan:
         rows, columns = stage.window
         lines.append(
@@ -112,16 +120,6 @@ def packages() -> dict[str, str]:
     return {name: metadata.version(name) for name in names}
 
 
-def made_with(device: str) -> dict[str, str]:
-    """What a run has to be made with again, to be the same to the bit."""
-    return {
-        "nst-jax": __version__,
-        **packages(),
-        "python": platform.python_version(),
-        "device": device,
-    }
-
-
 def terms(found: LossTerms) -> dict[str, float]:
     """The weighted terms by name."""
     row = metrics.row(0, 0, found)
@@ -147,6 +145,14 @@ def halt(why: Halt, step: int, shape: Shape) -> str:
     """Why a scale ends before its last step."""
     reasons = {"settled": "the loss has settled", "time": "its time is up"}
     return f"{reasons[why]} at {shape[1]}x{shape[0]} after step {step}"
+
+
+def enlarged(done: Shape, shape: Shape) -> str:
+    """That there was no time for the scales to come."""
+    return (
+        f"its time is up before {shape[1]}x{shape[0]}: the picture of "
+        f"{done[1]}x{done[0]} is enlarged to it"
+    )
 
 
 def last_line(kept: Kept, steps: int, seconds: float, loss: float) -> str:

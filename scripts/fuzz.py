@@ -57,6 +57,8 @@ Reader = Callable[[Path], object]
 def _readers() -> dict[str, tuple[Reader, tuple[str, ...]]]:
     """Each reader, and as what the files that it starts from are given."""
     from nst_jax import flags, images
+    from nst_jax.many import entries, wrong
+    from nst_jax.many import manifest as tables
     from nst_jax.pretrained import canonical, convert
 
     given = ["--content=a", "--style=b", "--output=c.png"]
@@ -73,11 +75,24 @@ def _readers() -> dict[str, tuple[Reader, tuple[str, ...]]]:
         found = convert.read(path, channel_order="bgr", preprocessing="caffe")
         return canonical.metadata(path), found
 
+    def manifest(path: Path) -> object:
+        data = path.read_bytes()
+        path = path.with_suffix(".jsonl" if data[:1] == b"{" else ".csv")
+        path.write_bytes(data)
+        found, folder = wrong.Wrong({}), path.parent
+        rows = tables.read(path, found)
+        where = entries.Where(folder, folder / "out", (str(path),))
+        jobs = entries.made(rows, flags.given([]), where, found)
+        entries.check_apart(jobs, {path: "the table"}, found)
+        found.check("the table", len(rows))
+        return jobs
+
     return {
         "pictures": (lambda path: images.read(path, max_pixels=10**6), ("content",)),
         "settings": (settings, ("from",)),
         "weights": (weights, ("weights",)),
         "flagfile": (flagfile, ("flagfile",)),
+        "manifest": (manifest, ("manifest",)),
     }
 
 
@@ -109,8 +124,9 @@ def _fuzzed(name: str, seconds: float, findings: Path, seed: int) -> int:
             left = end - time.monotonic()
             given = (name, current, left, findings, seed + deaths, counts)
             process = context.Process(target=_loop, args=given, daemon=True)
+            current.unlink(missing_ok=True)
             process.start()
-            why = _waited(process, counts)
+            why = _waited(process, counts, current)
             if not why:
                 break
             deaths += 1
@@ -124,12 +140,15 @@ def _fuzzed(name: str, seconds: float, findings: Path, seed: int) -> int:
     return found + deaths
 
 
-def _waited(process: Any, counts: Any) -> str:
-    """Why the process ended before its time; empty if it did not."""
+def _waited(process: Any, counts: Any, current: Path) -> str:
+    """Why the process ended before its time; empty if it did not.
+
+    Until there is a current file it makes those that it starts from.
+    """
     seen, since = -1, time.monotonic()
     while process.is_alive():
         process.join(1)
-        if counts[0] != seen:
+        if counts[0] != seen or not current.exists():
             seen, since = counts[0], time.monotonic()
         elif time.monotonic() - since > _HANGS:
             process.kill()

@@ -23,7 +23,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hostility import cases, checkpoints, pictures, texts, weights
+from hostility import cases, checkpoints, pictures, tables, texts, weights
 from hostility.cases import Case
 
 _SECONDS = 60.0
@@ -55,6 +55,7 @@ def every() -> Iterator[Case]:
     yield from weights.cases()
     yield from texts.cases()
     yield from checkpoints.cases()
+    yield from tables.cases()
 
 
 def main(argv: Sequence[str]) -> int:
@@ -114,8 +115,10 @@ def arguments(case: Case) -> list[str]:
             value = value.replace(name, text)
         made.append(f"{flag}={value}")
     weight = () if case.role == "weights" else ("--weights=random",)
+    # A folder of many, so that what they leave is the same.
+    output = "out.many" if case.role == "manifest" else "out.png"
     # Of two flags the later wins: that of the file.
-    return [*_FLAGS, *weight, "--output=out.png", *made]
+    return [*_FLAGS, *weight, f"--output={output}", *made]
 
 
 def lay(case: Case, folder: Path) -> None:
@@ -214,11 +217,15 @@ def _outcome(argv: list[str], folder: Path, seen: list[str]) -> Outcome:
     status, said = _run(argv)
     seconds, megabytes = time.monotonic() - started, memory("VmHWM") - held
     faults = [each for each in dict.fromkeys(seen) if each != "os.remove"]
-    left = {path.name for path in set(folder.rglob("*")) - before}
+    left = {path.relative_to(folder) for path in set(folder.rglob("*")) - before}
     ours = ("out.", "step-")  # results and checkpoints
-    strange = {name for name in left if status != 0 or not name.startswith(ours)}
+    strange = {
+        path
+        for path in left
+        if status != 0 or not any(part.startswith(ours) for part in path.parts)
+    }
     if strange or set(folder.parent.iterdir()) != beside:
-        faults.append(f"left {sorted(left)}")
+        faults.append(f"left {sorted(map(str, left))}")
     return Outcome(status, said, faults, megabytes, seconds)
 
 

@@ -31,6 +31,15 @@ _OPTIMIZERS = ("adam", "lbfgs")
 _FILES = ("out.png", "out.flags")
 
 
+class Job(NamedTuple):
+    """What is painted, and how long that takes with its programs compiled."""
+
+    folder: Path
+    optimizer: str
+    size: int
+    life: float = 0.0  # seconds
+
+
 class Kill(NamedTuple):
     """When a run was killed: of which kind, and where its checkpoints stood."""
 
@@ -44,29 +53,37 @@ def main(count: int, folder: Path, size: int, seed: int) -> int:
     """Kills so many times in all; the exit status."""
     generator = random.Random(seed)
     folder.mkdir(parents=True, exist_ok=True)
-    _pictures(folder)
+    pictures(folder)
     whole = {each: _whole(folder, each, size) for each in _OPTIMIZERS}
     done, faults, runs = 0, 0, 0
     while done < count:
         optimizer = _OPTIMIZERS[runs % len(_OPTIMIZERS)]
         runs += 1
-        here = folder / f"run-{runs}"
-        here.mkdir()
-        command = _command(folder, here, optimizer, size)
-        life = whole[optimizer]
-        for _ in range(min(_KILLS_A_RUN, count - done)):
-            kill = _killed(command, here, generator, life)
-            if not kill.is_kill:
-                break
-            done += 1
-            said = f"{done}: {optimizer} {kill.kind} {kill.seconds:.2f} s {kill.last}"
-            print(said, flush=True)
-        _finish(command)
-        found = differences(folder / optimizer, here)
+        job = Job(folder, optimizer, size, whole[optimizer])
+        most = min(_KILLS_A_RUN, count - done)
+        kills, found = survived(job, folder / f"run-{runs}", most, generator)
+        done += kills
         faults += bool(found)
         print(f"run {runs}: {'; '.join(found) or 'the same'}", flush=True)
     print(f"{done} kills, {runs} runs, {faults} of them differ")
     return 1 if faults else 0
+
+
+def survived(
+    job: Job, here: Path, most: int, generator: random.Random
+) -> tuple[int, list[str]]:
+    """How often a run was killed before it came to its end, and what differs then."""
+    here.mkdir()
+    command, done = command_of(job, here), 0
+    while done < most:
+        kill = _killed(command, here, generator, job.life)
+        if not kill.is_kill:
+            break
+        done += 1
+        said = f"{job.optimizer} {kill.kind} {kill.seconds:.2f} s {kill.last}"
+        print(f"kill {done}: {said}", flush=True)
+    _finish(command)
+    return done, differences(job.folder / job.optimizer, here)
 
 
 def differences(whole: Path, here: Path) -> list[str]:
@@ -79,7 +96,7 @@ def differences(whole: Path, here: Path) -> list[str]:
     ]
     if _rows(whole) != _rows(here):
         found.append("metrics")
-    halves = [path.name for path in (here / "checkpoint").glob(".nst_jax-*")]
+    halves = [path.name for path in (here / "checkpoint").glob(".nst_jax*")]
     kept = [path.name for path in (here / "checkpoint").glob("*.safetensors")]
     if halves or len(kept) != 2:
         found.append(f"left {halves} and {kept}")
@@ -90,14 +107,16 @@ def _whole(folder: Path, optimizer: str, size: int) -> float:
     """The run that nobody touches; how long it takes once its programs are compiled."""
     here = folder / optimizer
     here.mkdir(exist_ok=True)
-    command = _command(folder, here, optimizer, size)
+    command = command_of(Job(folder, optimizer, size), here)
     _finish([*command, "--overwrite"])
     started = time.monotonic()
     _finish([*(each for each in command if each != "--resume"), "--overwrite"])
     return time.monotonic() - started
 
 
-def _command(folder: Path, here: Path, optimizer: str, size: int) -> list[str]:
+def command_of(job: Job, here: Path) -> list[str]:
+    """The command line of a run that leaves its files in a folder."""
+    folder, optimizer, size, _ = job
     return [
         *(sys.executable, "-m", "nst_jax.run", f"--optimizer={optimizer}"),
         *(f"--content={folder}/photo.png", f"--style={folder}/painting.png"),
@@ -155,7 +174,7 @@ def _rows(folder: Path) -> list[dict[str, str]]:
         return [{**row, "seconds": ""} for row in csv.DictReader(file)]
 
 
-def _pictures(folder: Path) -> None:
+def pictures(folder: Path) -> None:
     """A photo and a painting, both of them noise on a slope."""
     generator = np.random.default_rng(0)
     for name, (rows, columns) in {"photo": (60, 80), "painting": (70, 50)}.items():

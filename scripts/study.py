@@ -20,7 +20,7 @@ from studying.grids import StudyConfig, Trial
 from studying.store import Found
 from studying.watch import watch
 
-from nst_jax import flagfile, flags, inputs, progress, report, start, usage
+from nst_jax import flagfile, flags, inputs, progress, report, signals, start, usage
 from nst_jax.config import Config
 from nst_jax.errors import RequestError
 
@@ -113,7 +113,7 @@ def _run(request: flags.Request, folder: Folder, given: inputs.Inputs) -> int:
     identity = folders.identity(config, given)
     folders.check(folder, identity, folders.identity(base, given))
     found = grids.grids(config, own, request.given)
-    with jax.default_device(device), progress.interruptible() as stopped:
+    with jax.default_device(device), signals.interruptible() as stopped:
         work.weights(config.network, config.inputs.seed)
         # Whatever refuses the request has done so by now.
         folders.claim(folder, identity)

@@ -13,7 +13,17 @@ import nst_jax.config
 ROOT = Path(nst_jax.__file__).parent
 # From the inside outwards: a room imports only rooms that stand before it.
 ORDER = [
-    *("errors", "settings", "layers", "scales", "config", "disk", "images"),
+    *(
+        "errors",
+        "settings",
+        "layers",
+        "scales",
+        "budget",
+        "config",
+        "disk",
+        "locks",
+        "images",
+    ),
     *(
         "pictures",
         "color",
@@ -24,7 +34,7 @@ ORDER = [
         "vgg",
         "lpips",
     ),
-    *("tiles", "windows"),
+    *("tiles", "mesh", "places", "scans", "windows"),
     *("moments", "roots", "losses", "masks", "targets", "objective"),
     *(
         "lbfgs",
@@ -40,10 +50,12 @@ ORDER = [
         "footprint",
         "fitting",
         "memory",
+        "guides",
         "prepare",
         "noise",
         "stages",
         "transfer",
+        "batch",
     ),
     *(
         "pretrained",
@@ -53,15 +65,31 @@ ORDER = [
         "flagfile",
         "record",
         "checkpoint",
+        "claim",
+        "chronicle",
         "metrics",
         "progress",
-        "budget",
+        "signals",
+        "hosts",
         "resume",
     ),
     *("trail", "report", "preset", "citations", "usage"),
-    *("arguments", "flags", "idle", "words", "course", "account", "job"),
-    *("compiled", "hugepages", "start", "run", "__main__"),
-    *("show", "benchmark"),
+    *(
+        "arguments",
+        "flags",
+        "idle",
+        "words",
+        "compiled",
+        "conditions",
+        "course",
+        "beginning",
+        "account",
+        "ending",
+        "ready",
+        "job",
+    ),
+    *("hugepages", "start", "many", "run", "__main__"),
+    *("show", "benchmark", "app"),
 ]
 # Packages that only some rooms may know.
 RESERVED = {
@@ -76,8 +104,10 @@ RESERVED = {
     "flax": {"vgg"},
     "optax": {"optimizers", "lbfgs", "pyramid"},
     "matplotlib": {"report", "show"},
-    "jax": set(ORDER[ORDER.index("arrays") : ORDER.index("transfer") + 1])
-    | {"pretrained", "quality", "job", "show", "benchmark"},
+    "starlette": {"app"},
+    "uvicorn": {"app"},
+    "jax": set(ORDER[ORDER.index("arrays") : ORDER.index("batch") + 1])
+    | {"pretrained", "quality", "hosts", "ending", "job", "show", "benchmark", "app"},
 }
 
 
@@ -120,7 +150,9 @@ def test_imports_point_inwards(room, path):
             assert "_src" not in rest, f"{name} is private"
 
 
-@pytest.mark.parametrize("room", ["errors", "settings", "layers", "scales", "config"])
+@pytest.mark.parametrize(
+    "room", ["errors", "settings", "layers", "scales", "budget", "config"]
+)
 def test_settings_need_the_standard_library_only(room):
     for name in (n for other, path in rooms() if other == room for n in imported(path)):
         top = name.partition(".")[0]
@@ -135,6 +167,7 @@ def test_config_stops_at_the_composing_rooms():
     composing = {
         "objective",
         "optimizers",
+        "guides",
         "prepare",
         "noise",
         "stages",

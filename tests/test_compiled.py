@@ -74,7 +74,7 @@ def test_the_folder_is_the_users_and_the_processors(unset, tmp_path):
     assert int(os.environ["JAX_COMPILATION_CACHE_MAX_SIZE"]) == 2**30
     before = folder.name
     unset.setattr("platform.machine", lambda: "another")
-    assert compiled._processor() != before
+    assert compiled.processor() != before
 
 
 def test_in_a_folder_of_the_users_nothing_is_limited(unset, tmp_path):

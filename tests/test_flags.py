@@ -17,6 +17,7 @@ from nst_jax import __version__, flagfile, flags, layers, preset, usage
 from nst_jax.config import (
     Config,
     InputConfig,
+    JobsConfig,
     NetworkConfig,
     OutputConfig,
     SolveConfig,
@@ -84,6 +85,10 @@ def sample(field):
         return "gpu:1", "gpu:1"
     if field.name == "checkpoint_every":
         return "5s", "5s"
+    if field.name == "devices":
+        return "3", "3"
+    if field.name == "coordinator":
+        return "host:80", "host:80"
     if kind == tuple[int, ...]:
         return "3,2", (3, 2)
     if get_origin(kind) is tuple:
@@ -103,7 +108,10 @@ def test_every_field_is_a_flag(field):
     needs = dict.fromkeys(("schedule", "warmup_steps"), "--optimizer=adam")
     needs["style_mask"] = "--content_mask=m.png"
     needs["resume"] = "--checkpoint=folder"
-    other = [needs[field.name]] if field.name in needs else []
+    needs["coordinator"] = "--processes=2"
+    needs["processes"] = "--coordinator=host:80"
+    needs["process"] = "--coordinator=host:80 --processes=2"
+    other = needs.get(field.name, "").split()
     config = config_of(f"--{field.name}={text}", *other)
     found = [
         getattr(group, field.name)
@@ -127,8 +135,9 @@ def test_help_names_every_field_with_its_default_in_88_columns():
     assert all(len(line) <= 88 for line in answer.splitlines())
     entries = re.split(r"\n(?=  --)", answer)
     heads = {re.match(r" *--(\w+)", entry)[1]: entry for entry in entries[1:]}
-    assert heads.keys() == {field.name for field in FIELDS} | usage.NOT_SETTINGS.keys()
-    for field in FIELDS:
+    fields = [*FIELDS, *dataclasses.fields(JobsConfig)]
+    assert heads.keys() == {field.name for field in fields} | usage.NOT_SETTINGS.keys()
+    for field in fields:
         words = " ".join(heads[field.name].split())
         assert " ".join(field.metadata["help"].split()) in words
         for choice in get_args(field.type) if get_origin(field.type) is Literal else ():

@@ -91,6 +91,30 @@ def test_a_loss_that_is_once_no_number_costs_one_step(name):
         assert recoveries[-1].rate == pytest.approx(halved)
 
 
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_lbfgs_without_a_search_survives_a_loss_that_is_no_number(bad):
+    made = flaky("lbfgs", ({5, 6}, bad), line_search="none")
+    pauses = went(made, begun(made))
+    recoveries = [now.recovery for now, _ in pauses if now.recovery]
+    assert [each.fault for each in recoveries] == [guard.BROKEN] * 2
+    assert recoveries[-1].rate == 0.25
+    last, image = pauses[-1]
+    assert last.is_finite
+    assert last.step == 60
+    assert loss(image) < 1e-3 * loss(jnp.zeros_like(GOAL))
+
+
+@pytest.mark.parametrize("name", ["adam", "rmsprop", "adagrad", "sgd"])
+def test_a_loss_that_explodes_once_costs_one_step(name):
+    made = flaky(name, ({5}, 1e9))
+    grey = loss(jnp.full_like(GOAL, 0.5))
+    pauses = went(made, begun(made, grey=grey))
+    (told,) = [now.recovery for now, _ in pauses if now.recovery]
+    assert told.fault == guard.EXPLODED
+    assert pauses[-1][0].step == 60
+    assert loss(pauses[-1][1]) < 0.6 * loss(jnp.zeros_like(GOAL))
+
+
 @pytest.mark.parametrize("name", EVERY)
 @pytest.mark.parametrize("pace", [1, 7, 100])
 def test_a_fault_is_mended_alike_however_long_chunks_are(name, pace):

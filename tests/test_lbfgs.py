@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from nst_jax import lbfgs
+from nst_jax import lbfgs, waves
 
 SHAPE = (4, 5, 3)
 RNG = np.random.default_rng(0)
@@ -24,7 +24,7 @@ def valley(np_, x):
     return np_.sum(10 * (v[1:] - v[:-1] ** 2) ** 2 + (1 - v[:-1]) ** 2)
 
 
-def waves(np_, x):
+def ripples(np_, x):
     """A bowl with ripples, where the curvature along many steps is negative."""
     return np_.sum(np_.cos(6 * x) + 3 * (x - 0.4) ** 2)
 
@@ -32,7 +32,7 @@ def waves(np_, x):
 def gradient(function):
     by_hand = {
         bowl: lambda x: 2 * CURVATURE * (x - GOAL),
-        waves: lambda x: -6 * np.sin(6 * x) + 6 * (x - 0.4),
+        ripples: lambda x: -6 * np.sin(6 * x) + 6 * (x - 0.4),
         valley: _valley_gradient,
     }
     return by_hand[function]
@@ -47,8 +47,21 @@ def _valley_gradient(x):
     return g.reshape(x.shape)
 
 
-def published(gradient, x, steps, history, units=1.0, rate=1.0, clip=False):
-    """The images of torch.optim.LBFGS without a line search, pixels in 0..units."""
+def published(
+    gradient,
+    x,
+    steps,
+    history,
+    units=1.0,
+    rate=1.0,
+    clip=False,
+    seen=lambda s: s,
+    longest=np.inf,
+):
+    """The images of torch.optim.LBFGS without a line search, pixels in 0..units.
+
+    `seen` is the step of an image that a step of x stands for.
+    """
     x, pairs, images, kept = x * units, [], [], 0
     scale, before, s = 1.0, None, None
     for t in range(steps):
@@ -66,15 +79,26 @@ def published(gradient, x, steps, history, units=1.0, rate=1.0, clip=False):
         d = scale * q
         for (s, y), alpha in zip(pairs, reversed(alphas), strict=True):
             d = d + s * (alpha - (y @ d) / (y @ s))
-        s = d * rate * (1 if t else min(1, 1 / np.abs(g).sum()))
+        s = d * rate * (1 if t else min(1, 1 / np.abs(seen(g)).sum()))
+        s = s * min(1, longest / np.abs(s).mean())
         before = g
         x = x + s.reshape(x.shape)
         x = np.clip(x, 0, units) if clip else x
     return images, kept
 
 
-def ours(function, x, steps, history, first_step=1.0, rate=1.0, clip=False):
-    transform = lbfgs.without_search(rate, history, first_step)
+def ours(
+    function,
+    x,
+    steps,
+    history,
+    first_step=1.0,
+    rate=1.0,
+    clip=False,
+    begin=lbfgs.plain,
+    longest=np.inf,
+):
+    transform = lbfgs.without_search(rate, history, first_step, longest, begin)
     grad = jax.grad(lambda x: function(jnp, x))
     update = jax.jit(transform.update)
     image, images = jnp.asarray(x, jnp.float32), []
@@ -109,9 +133,40 @@ def test_follows_torch(function, rate, clip, history):
     assert np.abs(want[-1] - want[0]).max() > 0.1
 
 
+def test_no_step_is_longer_than_the_longest():
+    want, _ = published(gradient(valley), START, 15, 4, longest=0.02)
+    found, _ = ours(valley, START, 15, 4, longest=0.02)
+    np.testing.assert_allclose(found, want, atol=5e-5)
+    lengths = np.abs(np.diff(want, axis=0)).mean((1, 2, 3))
+    assert (lengths > 0.0199).any()
+    assert (lengths < 0.0199).any()
+
+
+@pytest.mark.parametrize("function", [bowl, valley])
+def test_another_beginning_is_another_variable(function):
+    """With B = A A' the image moves as A z does, where z moves as published."""
+    # The example of such a B that there is, in float64 and as a matrix.
+    basis = np.eye(60, dtype=np.float32).reshape(60, *SHAPE)
+    a = np.stack([np.asarray(waves.image(jnp.asarray(each))).ravel() for each in basis])
+
+    def seen(z):
+        return (z.reshape(-1) @ a).reshape(SHAPE)
+
+    def slope(z):
+        return gradient(function)(seen(z)).ravel() @ a.T
+
+    start = np.linalg.solve(a.T, START.ravel())
+    want, kept = published(slope, start, 15, 4, seen=seen)
+    found, found_kept = ours(function, START, 15, 4, begin=waves.broadened)
+    np.testing.assert_allclose(found, [seen(z) for z in want], atol=5e-5)
+    assert found_kept == kept
+    plain, _ = ours(function, START, 15, 4)
+    assert np.abs(np.asarray(plain) - np.asarray(found)).max() > 1e-2
+
+
 def test_pairs_without_positive_curvature_are_left_out():
-    want, kept = published(gradient(waves), START, 6, 10)
-    found, found_kept = ours(waves, START, 6, 10)
+    want, kept = published(gradient(ripples), START, 6, 10)
+    found, found_kept = ours(ripples, START, 6, 10)
     assert found_kept == kept < 5
     np.testing.assert_allclose(found, want, rtol=1e-3, atol=1e-3)
 

@@ -495,6 +495,7 @@ NEEDED_BY = {
     "line_search": ("optimizer", {"lbfgs"}),
     "linesearch_steps": ("line_search", {"zoom"}),
     "first_step": ("line_search", {"none"}),
+    "longest_step": ("line_search", {"none"}),
     "average_decay": ("keep", {"average"}),
     "root_steps": ("style_loss", {("wasserstein",)}),
 }

@@ -1,17 +1,12 @@
 """What a person sees and can do while a run goes on."""
 
 import os
-import signal
-import subprocess
 import sys
-import threading
 import time
 
 import pytest
 
 from nst_jax import progress
-
-posix = pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 
 
 @pytest.mark.parametrize(
@@ -69,71 +64,6 @@ def test_the_pace_grows_to_a_second_and_stops_where_asked(monkeypatch):
     assert lengths[:6] == [1, 2, 4, 8, 10, 10]
     assert max(lengths) == 10
     assert {50, 100} <= {sum(lengths[:index]) for index in range(len(lengths))}
-
-
-@posix
-def test_a_signal_is_remembered_and_handlers_come_back():
-    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
-    with progress.interruptible() as stopped:
-        assert stopped() == 0
-        os.kill(os.getpid(), signal.SIGTERM)
-        assert stopped() == signal.SIGTERM
-    assert stopped() == signal.SIGTERM
-    assert before == (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM))
-    assert signal.set_wakeup_fd(-1) == -1
-    with progress.interruptible() as stopped:
-        assert stopped() == 0
-
-
-def test_threads_other_than_the_first_hear_no_signals():
-    heard = []
-
-    def work():
-        with progress.interruptible() as stopped:
-            heard.append(stopped())
-
-    thread = threading.Thread(target=work)
-    thread.start()
-    thread.join()
-    assert heard == [0]
-
-
-# A long call that never asks Python for signals, as those of a compiler are.
-BUSY = """
-import hashlib
-from nst_jax import progress
-with progress.interruptible():
-    print("busy", flush=True)
-    hashlib.pbkdf2_hmac("sha256", b"", b"", 60_000_000)
-"""
-
-
-@posix
-@pytest.mark.parametrize(
-    ("first", "second", "status"),
-    [
-        (signal.SIGINT, signal.SIGINT, 130),
-        (signal.SIGINT, signal.SIGTERM, 143),
-        (signal.SIGTERM, signal.SIGINT, 130),
-    ],
-)
-def test_the_second_signal_ends_the_process_inside_a_long_call(first, second, status):
-    with subprocess.Popen(
-        [sys.executable, "-c", BUSY], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    ) as process:
-        process.stdout.readline()
-        process.send_signal(first)
-        # The first is answered at once, though the call goes on.
-        assert b"once more" in process.stderr.readline()
-        assert process.poll() is None
-        started = time.monotonic()
-        process.send_signal(second)
-        try:
-            process.wait(10)
-        except subprocess.TimeoutExpired:
-            process.kill()
-        assert process.returncode == status
-        assert time.monotonic() - started < 5
 
 
 def test_lines_that_nobody_reads_are_no_fault(monkeypatch):

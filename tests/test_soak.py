@@ -20,6 +20,6 @@ def test_compiled_programs_go_when_there_are_too_many_kinds(few):
         return 2 * x
 
     for size, compiled in ((3, 1), (4, 2), (3, 2), (5, 1)):
-        transfer._make_room(size)
+        transfer.make_room(size)
         np.testing.assert_array_equal(double(jnp.ones(size)), 2 * np.ones(size))
         assert double._cache_size() == compiled

@@ -1,13 +1,14 @@
 """`stylize`: the whole algorithm on arrays, with a small random network."""
 
 import dataclasses
+import time
 from unittest import mock
 
 import jax
 import numpy as np
 import pytest
 
-from nst_jax import devices, memory, prepare, transfer
+from nst_jax import budget, devices, memory, prepare, pyramid, transfer
 from nst_jax.arrays import Weights
 from nst_jax.config import (
     Config,
@@ -101,6 +102,42 @@ def test_a_run_that_is_stopped_at_an_early_scale_is_finished_there(network, pict
     assert result.image.shape == (18, 24, 3)
     content = resized(Pictures(content, ()), (18, 24)).content
     np.testing.assert_allclose(result.image, content, atol=1e-6)  # not a step done
+
+
+def test_it_ends_in_time(network, pictures):
+    solve = {"steps": 10**8, "max_seconds": 1.5, "log_every": 10**8}
+    since = time.monotonic()
+    result = transfer.stylize(*pictures, network, change(CONFIG, solve=solve))
+    assert 0 < result.steps < 10**8
+    assert result.terms is not None
+    assert time.monotonic() - since > 1.2
+
+
+@pytest.mark.parametrize("keep", ["last", "best"])
+def test_a_scale_without_time_is_made_by_enlarging(network, keep):
+    generator = np.random.default_rng(0)
+    content, style = (
+        generator.random((24, 32, 3)).astype(np.float32) for _ in range(2)
+    )
+    config = change(CONFIG, solve={"scales": "24", "keep": keep})
+    found = []
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(
+            budget, "budget", lambda *_: budget.Budget(lambda scale: scale == 0, pace)
+        )
+        result = transfer.stylize(
+            content, style, network, config, callback=lambda now: found.append(now)
+        )
+    assert result.image.shape == (24, 32, 3)
+    assert result.steps == 5
+    assert result.terms is None
+    assert [now.step for now in found] == [0, 2, 4, 5]
+    small = pyramid.carry(found[-1].image, (24, 32), "bicubic")
+    np.testing.assert_allclose(result.image, np.clip(small, 0, 1), atol=1e-6)
+
+
+def pace(step):
+    return 2
 
 
 def test_edges_need_a_picture_with_room_for_them(network, pictures):

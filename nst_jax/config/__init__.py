@@ -2,13 +2,14 @@
 
 Standard library only, so that a wrong flag is answered before JAX is loaded.
 The command line is generated from these dataclasses. In the core only the
-composing rooms (objective, optimizers, prepare, noise, stages, transfer, memory) see
-one: the mathematics takes plain numbers.
+composing rooms (objective, optimizers, guides, prepare, noise, stages, transfer,
+memory) see one: the mathematics takes plain numbers.
 """
 
 import dataclasses
 
 from nst_jax import layers
+from nst_jax.config.jobs import JobsConfig as JobsConfig
 from nst_jax.config.memory import MemoryConfig as MemoryConfig
 from nst_jax.config.method import STYLE_LOSSES as STYLE_LOSSES
 from nst_jax.config.method import NetworkConfig as NetworkConfig
@@ -19,6 +20,7 @@ from nst_jax.config.outcome import OutputConfig as OutputConfig
 from nst_jax.config.pictures import FIRST_IMAGES as FIRST_IMAGES
 from nst_jax.config.pictures import ControlConfig as ControlConfig
 from nst_jax.config.pictures import InputConfig as InputConfig
+from nst_jax.config.spread import SpreadConfig as SpreadConfig
 from nst_jax.errors import RequestError
 
 
@@ -33,16 +35,23 @@ class Config:
     optimizer: OptimizerConfig = OptimizerConfig()
     solve: SolveConfig = SolveConfig()
     memory: MemoryConfig = MemoryConfig()
+    spread: SpreadConfig = SpreadConfig()
     output: OutputConfig = OutputConfig()
 
     def __post_init__(self) -> None:
         if self.inputs.style:
             self.objective.check_styles(len(self.inputs.style))
         self._check_terms()
+        self._check_spread()
 
     def overwriting(self) -> "Config":
         """The same settings, but files that are there may be replaced."""
         output = dataclasses.replace(self.output, overwrite=True)
+        return dataclasses.replace(self, output=output)
+
+    def silent(self) -> "Config":
+        """The same settings, but errors alone are told."""
+        output = dataclasses.replace(self.output, quiet=True)
         return dataclasses.replace(self, output=output)
 
     def used_layers(self) -> tuple[str, ...]:
@@ -75,6 +84,39 @@ class Config:
         goal = self.objective
         weights = (goal.content_weight, goal.laplacian_weight)
         return not any(weights) and self.inputs.init not in ("content", "blend")
+
+    def _check_spread(self) -> None:
+        """What is looked at whole cannot be shared out, nor what goes round."""
+        if self.spread.is_one():
+            return
+        looks = self.memory
+        if looks.tile == "none" or looks.rematerialize:
+            name = "--rematerialize" if looks.rematerialize else "--tile=none"
+            raise RequestError(
+                f"--devices={self.spread.devices} shares windows out, so it cannot go "
+                f"with {name}; leave it out"
+            )
+        if self.spread.spread == "rows" and self.needs_copies():
+            raise RequestError(
+                "--spread=rows goes with no --wrap=y, --basis=waves, "
+                "--laplacian_weight or --tv_loss=nine_point, got "
+                f"--wrap={self.control.wrap} --basis={self.optimizer.basis} "
+                f"--laplacian_weight={self.objective.laplacian_weight:g} "
+                f"--tv_loss={self.objective.tv_loss}; --spread=copies takes them"
+            )
+        if ":" in self.output.device:
+            raise RequestError(
+                f"--devices={self.spread.devices} takes the first ones of a kind, so "
+                f"--device must be without a number, got {self.output.device}"
+            )
+
+    def needs_copies(self) -> bool:
+        """Whether several devices must hold the whole picture each."""
+        goal = self.objective
+        # What looks across borders or in windows of its own, XLA would gather.
+        whole = bool(goal.laplacian_weight) or self.optimizer.basis == "waves"
+        whole |= bool(goal.tv_weight) and goal.tv_loss == "nine_point"
+        return whole or "y" in self.control.wrap
 
     def _check_terms(self) -> None:
         """Layers are known ones, and something is left to minimise."""

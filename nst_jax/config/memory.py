@@ -26,8 +26,8 @@ class MemoryConfig:
     )
     memory_limit: float = setting(
         0.0,
-        "GiB that a run may take; 0 is nine tenths of what the device, or this machine"
-        " or container, has.",
+        "GiB that a run may take, on each of several devices with memory of their own;"
+        " 0 is nine tenths of what the device, or this machine or container, has.",
         low=0,
         stored="never",
     )

@@ -64,6 +64,12 @@ class OptimizerConfig:
         " together (image 0..1).",
         low=1e-9,
     )
+    longest_step: float = setting(
+        0.0,
+        "L-BFGS without line search: the most that a step moves a value on average"
+        " (image 0..1); 0 for no bound.",
+        low=0,
+    )
     box: Literal["auto", "step", "end", "none"] = setting(
         "auto",
         "Where pixels are kept in 0..1: after each step, at the end only, or"

@@ -4,11 +4,13 @@ Knows neither JAX nor the command line. `decode` and `encode` know the formats,
 `profiles` the colours, `sampling` the sizes; its functions are here as well.
 """
 
+import contextlib
 import hashlib
 import os
 import stat
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import BinaryIO, NamedTuple
 
 import numpy as np
 from jaxtyping import Float32
@@ -16,6 +18,7 @@ from jaxtyping import Float32
 from nst_jax import disk
 from nst_jax.errors import RequestError
 from nst_jax.images import decode, encode
+from nst_jax.images.letters import lettering as lettering
 from nst_jax.images.sampling import Filter as Filter
 from nst_jax.images.sampling import Rule as Rule
 from nst_jax.images.sampling import check_size as check_size
@@ -23,6 +26,8 @@ from nst_jax.images.sampling import crop as crop
 from nst_jax.images.sampling import resize as resize
 from nst_jax.images.sampling import working_size as working_size
 
+# Of files that are likely to be pictures; what they are, their bytes say.
+SUFFIXES = (*encode.FORMATS, ".gif")
 # Some decoders take the whole file into memory, whatever its header says.
 _MAX_BYTES = 2**31
 
@@ -45,6 +50,16 @@ def read(path: str | os.PathLike[str], *, max_pixels: int) -> Picture:
     data = _content(path)
     pixels, alpha = decode.decode(data, _quoted(path), max_pixels)
     return Picture(pixels, alpha, hashlib.sha256(data).hexdigest())
+
+
+def measured(path: str | os.PathLike[str], *, max_pixels: int) -> tuple[int, int]:
+    """The rows and columns of the picture in a file, by its header.
+
+    The arguments are those of `read`, which may still find the file damaged.
+    """
+    name = _quoted(path)
+    with _opened(name, path) as file:
+        return decode.measured(file, name, max_pixels)
 
 
 def on_white(picture: Picture) -> Float32[np.ndarray, "h w 3"]:
@@ -191,11 +206,17 @@ def _content(path: str | os.PathLike[str]) -> bytes:
 
     Read once, so that what is hashed is what is decoded, whatever happens to it.
     """
-    name = _quoted(path)
+    with _opened(_quoted(path), path) as file:
+        return file.read()
+
+
+@contextlib.contextmanager
+def _opened(name: str, path: str | os.PathLike[str]) -> Iterator[BinaryIO]:
+    """A block that reads from a regular file that is not empty."""
     try:
         _check_source(name, os.stat(path))
         with open(path, "rb") as file:
-            return file.read()
+            yield file
     except RequestError:
         raise
     except FileNotFoundError as error:

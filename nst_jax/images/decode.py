@@ -75,6 +75,24 @@ def decode(data: bytes, name: str, max_pixels: int) -> tuple[Pixels, Alpha | Non
     return pixels, alpha
 
 
+def measured(file: BinaryIO, name: str, max_pixels: int) -> tuple[int, int]:
+    """The rows and columns of the upright picture in a file, by its header.
+
+    Args:
+        file: is read from its start.
+        name: how messages call it.
+        max_pixels: larger pictures are refused.
+    """
+    with foreign(name):
+        start = file.read(12)
+        file.seek(0)
+        image = _plugin(start, name)(file)
+        _check_size(image.size, name, max_pixels)
+        columns, rows = image.size
+        is_turned = image.format != "TIFF" and _orientation(image) in (5, 6, 7, 8)
+        return (columns, rows) if is_turned else (rows, columns)
+
+
 @contextlib.contextmanager
 def foreign(name: str) -> Iterator[None]:
     """A block that takes a foreign file apart; it fails with RequestError only.
@@ -121,13 +139,18 @@ def _no_standard_error() -> Iterator[None]:
 
 def opened(data: bytes, name: str) -> ImageFile.ImageFile:
     """The file as Pillow sees it: header read, pixels not."""
-    plugins = [plugin for magic, plugin in _PLUGINS.items() if data.startswith(magic)]
-    if not plugins or (data[:4] == b"RIFF" and data[8:12] != b"WEBP"):
+    return _plugin(data[:12], name)(io.BytesIO(data))
+
+
+def _plugin(start: bytes, name: str) -> Callable[[BinaryIO], ImageFile.ImageFile]:
+    """What reads a file with these first 12 bytes."""
+    plugins = [plugin for magic, plugin in _PLUGINS.items() if start.startswith(magic)]
+    if not plugins or (start[:4] == b"RIFF" and start[8:12] != b"WEBP"):
         raise RequestError(
             f"{name} is not a picture of a known format; give a JPEG, PNG, WebP, "
             "TIFF, BMP or GIF file"
         )
-    return plugins[0](io.BytesIO(data))
+    return plugins[0]
 
 
 def _check_size(size: tuple[int, int], name: str, max_pixels: int) -> None:

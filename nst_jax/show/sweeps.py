@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
-from nst_jax import flags, inputs, progress, start
+from nst_jax import flags, inputs, progress, signals, start
 from nst_jax.config import Config, InputConfig
 from nst_jax.errors import RequestError
 from nst_jax.show import asked, sheets, variations
@@ -46,7 +46,7 @@ def sweep(axes: Sequence[variations.Axis], requests: Sequence[flags.Request]) ->
             f"{what}; ask for a smaller --size or fewer values"
         ) from None
     start.prepare_jax(requests[0].config.output.device)
-    with progress.interruptible() as stopped:
+    with signals.interruptible() as stopped:
         about, made = _all_made(axes, requests, looks, stopped)
         if all(each.pixels is None for each in made) and stopped():
             progress.warn("interrupted; nothing was written")

@@ -15,6 +15,7 @@ ROLES: Mapping[str, tuple[str, ...]] = {
     "from": ("--content=PHOTO", "--style=PAINTING", "--from=FILE"),
     "flagfile": ("--content=PHOTO", "--style=PAINTING", "--flagfile=FILE"),
     "weights": ("--content=PHOTO", "--style=PAINTING", "--weights=FILE"),
+    "manifest": ("--manifest=FILE",),
     # Looked for in a folder.
     "checkpoint": ("--content=PHOTO", "--style=PAINTING", "--checkpoint=kept", _GO_ON),
 }

@@ -26,6 +26,7 @@ _ABOUT: dict[str, Any] = {
     "settled": False,
     "seconds": 1.0,
     "recoveries": [],
+    "scales": [{"shape": [40, 48], "steps": 10, "ended": "steps"}],
     "resumed": [],
 }
 _STRANGE: tuple[Any, ...] = (
@@ -63,6 +64,19 @@ def cases() -> Iterator[Case]:
     }.items():
         data = _bytes(_ABOUT, rows=np.frombuffer(rows, np.uint8))
         yield case(name=f"checkpoint, rows of {name}", data=data)
+    for name, key, array in (
+        ("of numbers", "between/000003", np.zeros((4, 4, 3), np.float32)),
+        ("of one row", "between/000003", np.zeros(7, np.uint8)),
+        ("of no step", "between/x", np.zeros((4, 4, 3), np.uint8)),
+        ("elsewhere", "between/../../../a", np.zeros((4, 4, 3), np.uint8)),
+    ):
+        data = _bytes(_ABOUT, **{key: array})
+        yield case(name=f"checkpoint, small pictures {name}", data=data)
+    for name, text in {"long": "9" * 5000, "short": "1", "strange": "-3"}.items():
+        data = _bytes({**_ABOUT, "made_with": {"history": text}})
+        yield case(name=f"checkpoint of a {name} history", data=data)
+        data = _bytes({**_ABOUT, "settings": {"steps": text}})
+        yield case(name=f"checkpoint of {name} steps", data=data)
     yield case(
         name="checkpoint that is a picture", data=b"\x89PNG\r\n\x1a\n" + bytes(99)
     )

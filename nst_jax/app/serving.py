@@ -1,0 +1,109 @@
+"""The program that serves the page, until a signal ends it."""
+
+import os
+import platform
+import shutil
+import signal
+import socket
+import webbrowser
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import FrameType
+
+import uvicorn
+
+from nst_jax import progress
+from nst_jax.app import gate, server
+from nst_jax.app.asked import AppConfig, Defaults
+from nst_jax.app.studio import Studio
+
+# How long the last step of a job may take when the program ends.
+_PATIENCE = 10.0
+
+
+def serve(
+    listening: socket.socket, settings: AppConfig, defaults: Defaults, folder: Path
+) -> None:
+    """Serves the page on that socket until a signal ends it.
+
+    Args:
+        listening: is closed at the end.
+        settings: the program's own.
+        defaults: where every job begins.
+        folder: where everything that is handed in and made lies.
+    """
+    port = listening.getsockname()[1]
+    door = gate.door(settings.host, port)
+    studio = Studio(folder, defaults)
+    config = uvicorn.Config(
+        gate.guarded(server.app(studio, settings), door),
+        log_level="warning",
+        access_log=False,
+        lifespan="off",
+        ws="none",
+        server_header=False,
+        proxy_headers=False,
+        limit_concurrency=100,
+        timeout_graceful_shutdown=2,
+    )
+    serving = uvicorn.Server(config)
+
+    def end(number: int) -> None:
+        del number
+        serving.should_exit = True
+
+    # uvicorn has handlers of its own only while it serves, and hands signals on.
+    with _on_signals(end):
+        studio.open()
+        address = f"http://{_shown(settings.host)}:{port}/{door.token}/"
+        _greet(address, opens=settings.open)
+        serving.run(sockets=[listening])
+    with _on_signals(lambda number: _leave(folder, 128 + number)):
+        # Python must not end while JAX computes in a thread.
+        if not studio.close(_PATIENCE):
+            _leave(folder, 0)
+
+
+def _greet(address: str, *, opens: bool) -> None:
+    progress.say(f"the page is at {address}")
+    progress.say("pictures that were not downloaded go when it ends, by Ctrl-C")
+    if opens and _has_browser():
+        webbrowser.open(address)
+
+
+def _has_browser() -> bool:
+    """Whether a browser with windows may be there; one in a terminal would take it."""
+    if platform.system() == "Linux":
+        return bool(os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY"))
+    return True
+
+
+def _shown(host: str) -> str:
+    """The host as an address names it."""
+    if host in ("0.0.0.0", "::"):
+        return socket.gethostname()
+    return f"[{host}]" if ":" in host else host
+
+
+@contextmanager
+def _on_signals(act: Callable[[int], None]) -> Iterator[None]:
+    """A block in which Ctrl-C and SIGTERM do that."""
+
+    def handler(number: int, frame: FrameType | None) -> None:
+        del frame
+        act(number)
+
+    both = (signal.SIGINT, signal.SIGTERM)
+    before = [(each, signal.signal(each, handler)) for each in both]
+    try:
+        yield
+    finally:
+        for each, old in before:
+            signal.signal(each, old or signal.SIG_DFL)
+
+
+def _leave(folder: Path, status: int) -> None:
+    """Ends the process at once, and with it whatever its threads do."""
+    shutil.rmtree(folder, ignore_errors=True)
+    os._exit(status)
