@@ -28,6 +28,13 @@ def told(config: Config, typed: frozenset[str], shapes: Shapes) -> list[str]:
         for name, (needs, acts) in sorted(_NEEDS.items())
         if name in typed and not acts(config)
     ]
+    # Of many jobs each is told of its own settings only.
+    found += [
+        f"--{name} has no effect here: it needs --manifest, or a folder as --content "
+        "or --style"
+        for name in ("batch", "shard")
+        if name in typed
+    ]
     found += _by_scale(config, typed, len(shapes))
     found += _unused_scales(config, shapes) if "scales" in typed else ()
     return found

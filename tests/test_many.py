@@ -629,3 +629,15 @@ def test_a_job_that_has_no_end_is_not_called_done(here, capsys):
     assert "1 broken off" in capsys.readouterr().out
     shared.came[2] = summary.Came("done")
     assert telling.ended(asked, plan, shared, 0, 1.0) == 0
+
+
+def test_what_many_jobs_have_does_nothing_for_one(here, capsys):
+    pair = (f"--content={here / 'photos/a.png'}", f"--style={here / 'paintings/m.png'}")
+    words = (*pair, "--output=one.png", "--shard=0/4", *FAST, "--dry_run")
+    assert run.main(words) == 0
+    assert "--shard has no effect here" in capsys.readouterr().err
+    many = [table(here, PAIR, ONE), "--output=out", "--shard=0/4", "--momentum=0.5"]
+    assert run.main([*many, *FAST, "--quiet"]) == 0
+    said = capsys.readouterr().err
+    assert said.count("--momentum has no effect here") == 1
+    assert "--shard" not in said

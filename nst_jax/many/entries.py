@@ -4,13 +4,14 @@ Paths in a table are relative to its folder; what is written stays within --outp
 """
 
 import contextlib
+import dataclasses
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from nst_jax import arguments, disk, flagfile, flags, images, inputs, record, start
-from nst_jax.config import Config
+from nst_jax.config import Config, JobsConfig
 from nst_jax.errors import RequestError
 from nst_jax.many.manifest import COMMON, Row
 from nst_jax.many.wrong import Wrong
@@ -59,7 +60,8 @@ def base(given: flags.Given) -> flags.Given:
             )
     if values.get("checkpoint") and values.get("resume", "none") == "none":
         values["resume"] = "exact"  # what was begun goes on
-    return given._replace(values=values)
+    names = {field.name for field in dataclasses.fields(JobsConfig)}
+    return given._replace(values=values, typed=given.typed - names)
 
 
 def made(
