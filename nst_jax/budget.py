@@ -65,33 +65,40 @@ def budget(pace: Callable[[int], int], limits: Limits) -> Budget:
         return Budget(lambda scale: True, pace)
     until = limits.since + limits.seconds - min(_END[0] * limits.seconds, _END[1])
     now_at = _Scale(-1, limits.since, 0.0)
-    last: list[tuple[int, float]] = []  # step and time at each call of this scale
+    last = _Call(0, 0, limits.since)  # of this scale
 
     def began(index: int) -> bool:
-        nonlocal now_at
+        nonlocal now_at, last
         before, now = now_at, time.monotonic()
         needs = _setup(limits, before, index) if before.number >= 0 else 0.0
         now_at = _Scale(index, now, needs)
-        last.clear()
+        last = _Call(0, 0, now)
         return now + needs <= until or before.number < 0
 
     def allowed(step: int) -> int:
-        nonlocal now_at
+        nonlocal now_at, last
         now = time.monotonic()
-        before = list(last)
-        last.append((step, now))
+        before, last = last, _Call(last.number + 1, step, now)
         usual = pace(step)
-        if not before:
+        if before.number == 0:
             ready = max(now, now_at.start + now_at.setup)
             return 0 if now_at.setup and ready > until else 1
-        if len(before) == 1:
+        if before.number == 1:
             now_at = now_at._replace(setup=now - now_at.start)
             return 1 if _left(limits, now_at, until, now) > 0 else 0
-        each = (now - before[-1][1]) / max(1, step - before[-1][0])
+        each = (now - before.time) / max(1, step - before.step)
         count = _left(limits, now_at, until, now) / max(each, 1e-6)
         return min(usual, math.floor(count + 0.5))
 
     return Budget(began, allowed)
+
+
+class _Call(NamedTuple):
+    """The last time that a scale asked for a length."""
+
+    number: int  # 0 before the first
+    step: int
+    time: float
 
 
 class _Scale(NamedTuple):

@@ -12,6 +12,9 @@ from nst_jax import checkpoint, disk, locks
 from nst_jax.config import OutputConfig
 from nst_jax.errors import RequestError
 
+# Another one than that of results, which may come into the same folder.
+_LOCK = ".nst_jax.checkpoints.lock"
+
 
 @contextlib.contextmanager
 def held(config: OutputConfig) -> Iterator[list[str]]:
@@ -31,7 +34,7 @@ def held(config: OutputConfig) -> Iterator[list[str]]:
         _make(folder, stack)
         troubles = []
         try:
-            is_ours = stack.enter_context(locks.held(folder))
+            is_ours = stack.enter_context(locks.held(folder, name=_LOCK))
         except OSError as error:
             is_ours = True
             troubles.append(

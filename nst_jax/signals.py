@@ -24,6 +24,7 @@ _GRACE = 1.0
 _ENDS: list[Callable[[int], None]] = []
 _DECIDING = threading.Lock()
 _QUITTING = threading.Lock()
+_QUITTER: list[int] = []  # the thread that has it
 # Sockets that are to stay open as long as the process.
 _HEARING: list[object] = []
 
@@ -46,8 +47,11 @@ def quit_on_signals() -> None:
 
 def _quit_now(number: int, frame: FrameType | None) -> None:
     del frame
+    if threading.get_ident() in _QUITTER:
+        os._exit(128 + number)  # the second, while the line below waits for a terminal
     if not _QUITTING.acquire(blocking=False):
         time.sleep(60)  # the other thread is doing it
+    _QUITTER.append(threading.get_ident())
     with suppress(Exception):
         warn(f"interrupted ({signal.Signals(number).name})")
     os._exit(128 + number)

@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from nst_jax import disk, locks, record
+from nst_jax import claim, disk, locks, record
+from nst_jax.config import OutputConfig
 
 posix = pytest.mark.skipif(os.name == "nt", reason="Windows has other rights")
 
@@ -121,3 +122,8 @@ def test_of_two_results_at_once_all_files_are_of_one(tmp_path, monkeypatch):
             thread.join()
         assert len({path.read_text() for path in tmp_path.iterdir()}) == 1
     assert len(os.listdir(tmp_path)) == 3
+
+
+def test_results_may_go_where_the_checkpoints_are(tmp_path):
+    with claim.held(OutputConfig(checkpoint=str(tmp_path))), locks.held(tmp_path) as it:
+        assert it

@@ -351,7 +351,7 @@ WRONG = {
     "--stpes=3": "did you mean --steps",
     "picture.jpg": "unexpected argument 'picture.jpg'",
     "--content=missing.jpg": "'missing.jpg' does not exist",
-    "--content=.": "is a folder",
+    "--content=.": "cannot be done",
     "--content=empty.png": "is empty",
     "--content=text.png": "text.png",
     "--content=cut.png": "cut.png",

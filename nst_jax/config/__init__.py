@@ -99,9 +99,10 @@ class Config:
         if self.spread.spread == "rows" and self.needs_copies():
             raise RequestError(
                 "--spread=rows goes with no --wrap=y, --basis=waves, "
-                "--laplacian_weight or --tv_loss=nine_point, got "
+                "--laplacian_weight, --longest_step or --tv_loss=nine_point, got "
                 f"--wrap={self.control.wrap} --basis={self.optimizer.basis} "
                 f"--laplacian_weight={self.objective.laplacian_weight:g} "
+                f"--longest_step={self.optimizer.longest_step:g} "
                 f"--tv_loss={self.objective.tv_loss}; --spread=copies takes them"
             )
         if ":" in self.output.device:
@@ -116,6 +117,8 @@ class Config:
         # What looks across borders or in windows of its own, XLA would gather.
         whole = bool(goal.laplacian_weight) or self.optimizer.basis == "waves"
         whole |= bool(goal.tv_weight) and goal.tv_loss == "nine_point"
+        # A mean over all values would count the idle ones.
+        whole |= bool(self.optimizer.longest_step)
         return whole or "y" in self.control.wrap
 
     def _check_terms(self) -> None:
