@@ -87,7 +87,7 @@ def run(
             if hosts.writes()
             else nullcontext(_nothing)
         )
-        leave = stack.enter_context(left)
+        leave = hosts.together(lambda: stack.enter_context(left))
         try:
             steps = _steps(job, pictures)
             for now in _breakable(job, steps, end) if end_now else steps:

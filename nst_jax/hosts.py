@@ -8,6 +8,7 @@ JAX ends them all soon after one of them died.
 import contextlib
 import inspect
 import os
+import signal
 import sys
 import threading
 import time
@@ -77,6 +78,15 @@ def _meet(settings: SpreadConfig) -> None:
         heartbeat_timeout_seconds=_HEARTBEAT,
         **longer,
     )
+    _hear_again()
+
+
+def _hear_again() -> None:
+    """Python's own handlers once more: JAX has put one for SIGTERM in their place."""
+    if threading.current_thread() is threading.main_thread():
+        # JAX's is C's, of which Python knows nothing.
+        known = signal.getsignal(signal.SIGTERM) or signal.SIG_DFL
+        signal.signal(signal.SIGTERM, known)
 
 
 def _give_up(why: str) -> None:
@@ -179,6 +189,13 @@ def in_step(timed: Budget) -> Budget:
         lambda scale: bool(first(timed.began(scale))),
         lambda step: first(timed.pace(step)),
     )
+
+
+def least(value: int) -> int:
+    """The least that a process has, in all."""
+    if not are_several():
+        return value
+    return int(_gathered(min(value, np.iinfo(np.int32).max)).min())
 
 
 def first(value: int) -> int:

@@ -58,37 +58,70 @@ class Around(NamedTuple):
 
 def run(config: Config, files: record.Files, given: Inputs, told: Told) -> int:
     """Optimises and writes; the exit status."""
-    device = devices.pick(config.output.device)
-    asked = resolve(config, device)
+    device = hosts.together(lambda: devices.pick(config.output.device))
     with jax.default_device(device):
-        config = _fitted(asked, given, told)
-        texts, shapes = record.texts(config), inputs.shapes(given, config)
-        where = devices.described(config.spread.devices)
-        say(config, words.first_line(config, files, shapes, where))
-        if told.origin:
-            say(config, f"preset {told.origin}")
-        warning = devices.warning(device)
-        warn([*_shortened(config, asked, told), *([warning] if warning else [])])
-        if config.output.dry_run:
-            plan = _dry_run(config, files, given)
-            warn(told.notes)
-            progress.say(plan)
+        hosts.check_alike(resume.asked(config))
+        asked = _limited(hosts.together(lambda: resolve(config, device)))
+        job = hosts.together(lambda: _begun(asked, device, files, given, told))
+        if job is None:
             return 0
-        job = hosts.together(
-            lambda: beginning.job(
-                config, asked, files, given, told, texts, load(config)
-            )
-        )
-        who, stood = job.told.who, job.stood
-        begins = {"the checkpoint": str(stood.step if stood else "none")}
-        hosts.check_alike({**who.inputs, **who.settings, **begins})
+        hosts.check_alike(_decisive(job))
         loading = time.monotonic() - told.since
         with signals.interruptible() as stopped:
             done = _optimised(job, loading, stopped, is_alone=not hosts.are_several())
         status = _told(job, done).status
-        if status == 1:
+        if done.is_broken:  # perhaps here alone, and the others wait
             hosts.leave(status)
         return status
+
+
+def _begun(
+    asked: Config,
+    device: jax.Device,
+    files: record.Files,
+    given: Inputs,
+    told: Told,
+) -> Job | None:
+    """The job before its first step; None where it is only to be told of."""
+    config = _fitted(asked, given, told)
+    texts, shapes = record.texts(config), inputs.shapes(given, config)
+    where = devices.described(config.spread.devices)
+    say(config, words.first_line(config, files, shapes, where))
+    if told.origin:
+        say(config, f"preset {told.origin}")
+    warning = devices.warning(device)
+    warn([*_shortened(config, asked, told), *([warning] if warning else [])])
+    if not config.output.dry_run:
+        weights = load(config)
+        return beginning.job(config, asked, files, given, told, texts, weights)
+    plan = _dry_run(config, files, given)
+    warn(told.notes)
+    if hosts.writes():
+        progress.say(plan)
+    return None
+
+
+def _limited(config: Config) -> Config:
+    """The settings with what the process that has the least memory has, of several.
+
+    By it all decide the same about windows, rows and the history.
+    """
+    if config.memory.memory_limit or not hosts.are_several():
+        return config
+    gib = 0.9 * hosts.least(devices.memory() >> 20) / 2**10
+    looks = dataclasses.replace(config.memory, memory_limit=gib)
+    return dataclasses.replace(config, memory=looks)
+
+
+def _decisive(job: Job) -> dict[str, str]:
+    """What decides the job's program and numbers, and so is the same in all processes."""
+    who, stood = job.told.who, job.stood
+    files = {f"the file of {role}": digest for role, digest in who.inputs.items()}
+    # Of these the processes may have their own.
+    made = who.made_with.keys() - {"device", "processor", "python"}
+    same = {f"{name} as it is here": who.made_with[name] for name in made}
+    begins = {"the checkpoint": str(stood.step if stood else "none")}
+    return {**who.settings, **files, **same, **begins}
 
 
 def prepared(
@@ -165,6 +198,7 @@ class _Done(NamedTuple):
     kept: record.Kept | None = None
     seconds: float = 0.0
     status: int = 1  # as far as it is known then
+    is_broken: bool = False  # by a fault on the way
 
 
 def _optimised(
@@ -181,7 +215,7 @@ def _optimised(
     """
     started = time.monotonic() - together
     since = _Since(started, devices.compile_seconds(), loading)
-    beginning.start_checkpoints(job)
+    hosts.together(lambda: beginning.start_checkpoints(job))
     way = course.begun(job)
 
     def end_now(last: Frame | None, number: int) -> None:
@@ -189,7 +223,8 @@ def _optimised(
 
     heard = hosts.heard(stopped)
     last, fault = course.run(job, way, heard.anywhere, end_now if is_alone else None)
-    return _ended(job, way, since, last, fault, heard.here)
+    ended = _ended(job, way, since, last, fault, heard.here)
+    return ended._replace(is_broken=bool(fault))
 
 
 def _ended(
@@ -210,6 +245,8 @@ def _ended(
     wild = "" if last.is_finite else words.divergence(last.step, last.fault)
     early = stopped()
     if not hosts.writes():
+        if fault:
+            progress.warn(fault)
         status = 128 + early if early else int(bool(fault or wild))
         return _Done(way, status=status)
     found = (fault, wild, _interruption(early))

@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from nst_jax.errors import RequestError
@@ -24,7 +23,7 @@ def named(state: Any) -> dict[str, np.ndarray]:
 
 
 def restored(like: Any, arrays: Mapping[str, np.ndarray]) -> Any:
-    """The state of these arrays, on the device.
+    """The state of these arrays, still on the host.
 
     Args:
         like: a state of the same structure, or its shapes and types alone.
@@ -42,7 +41,7 @@ def restored(like: Any, arrays: Mapping[str, np.ndarray]) -> Any:
                 f"the checkpoint is of another kind of run: expected {goal} at "
                 f"{name!r}, found {found}; go on with the version that wrote it"
             )
-    made = [jnp.array(arrays[name], leaf.dtype) for name, leaf in wanted.items()]
+    made = [np.asarray(arrays[name], leaf.dtype) for name, leaf in wanted.items()]
     return jax.tree.unflatten(structure, made)
 
 

@@ -170,7 +170,8 @@ def style_plan(style: Shape, config: Config, forward: vgg.Forward) -> tiles.Plan
 def fitted(
     content: Shape, styles: Sequence[Shape], config: Config, forward: vgg.Forward
 ) -> Config:
-    """The settings with which a job fits: the same, but for a shorter history.
+    """The settings with which a job fits: the same, but for rows instead of copies
+    where the styles leave no room for those, and then for a shorter history.
 
     What cannot fit is refused, with the settings that would.
     """
@@ -178,9 +179,15 @@ def fitted(
     def fits(changed: Config) -> bool:
         return need(content, styles, changed, forward).total <= limit(config)
 
-    moves = config.optimizer
     if fits(config):
         return config
+    is_free = config.spread.spread == "auto" and not config.spread.is_one()
+    if is_free and not config.needs_copies():
+        rows = dataclasses.replace(config.spread, spread="rows")
+        config = dataclasses.replace(config, spread=rows)
+        if fits(config):
+            return config
+    moves = config.optimizer
     if config.memory.tile == "auto" and moves.optimizer == "lbfgs":
         shorter = range(_LEAST_HISTORY, moves.history)
         # Those that fit come first.

@@ -23,8 +23,9 @@ _JOB: ContextVar[str] = ContextVar("job", default="")
 class Onlooker(NamedTuple):
     """Who follows a run from elsewhere than the terminal, and may end it.
 
-    `sees` is given the step and its image, an array, at each pause; after one at which
-    `stops` says so, the run ends and keeps its picture.
+    `sees` is given the step and its image, an array, at each pause (None for steps that
+    several jobs take together); after one at which `stops` says so, the run ends and
+    keeps its picture.
     """
 
     sees: Callable[[int, Any], None]

@@ -26,6 +26,9 @@ Shape = tuple[int, int]
 # What --resume=extend may change.
 _EXTENDED = frozenset({"steps", "scale_steps", "size", "scales"})
 
+# Which process it is, and what the program changes where it does not write.
+_OWN = frozenset({"process", "quiet", "overwrite"})
+
 
 class Identity(NamedTuple):
     """What decides the numbers of a run, and what they were made with."""
@@ -61,12 +64,25 @@ def identity(
     """
     output = {field.name for field in dataclasses.fields(OutputConfig)}
     settings = {
-        field.name: flagfile.to_text(flagfile.changed(field, value, _any_file))
+        field.name: _said(field, value)
         for field, value in flagfile.settings(config)
         if flagfile.recorded(field) and field.name not in output
     }
     inputs = {role: said.rpartition(" ")[2] for role, said in files.items()}
     return Identity(settings, inputs | {"weights": weights}, made_with)
+
+
+def asked(config: Config) -> dict[str, str]:
+    """All settings by name, but those in which the processes of one run may differ."""
+    return {
+        field.name: _said(field, value)
+        for field, value in flagfile.settings(config)
+        if field.name not in _OWN
+    }
+
+
+def _said(field: dataclasses.Field[Any], value: Any) -> str:
+    return flagfile.to_text(flagfile.changed(field, value, _any_file))
 
 
 def continued(config: Config, found: Checkpoint | None) -> Config:
@@ -218,16 +234,20 @@ def keeper(
             return
         about = _about(told, now, now.shape, spent, course)
         arrays = {**chronicle.arrays(course), **leaves.named(now.bare())}
+        trouble = ""
         try:
             if hosts.writes():
                 checkpoint.write(folder, now.step, Checkpoint(about, arrays))
         except OSError as error:
-            if not failed:
-                failed.append(disk.reason(error))
-                warn(
-                    f"the checkpoint after step {now.step} could not be written "
-                    f"({failed[0]}); the one before stays and the run goes on"
-                )
+            trouble = disk.reason(error)
+        if trouble and not failed:
+            failed.append(trouble)
+            warn(
+                f"the checkpoint after step {now.step} could not be written "
+                f"({trouble}); the one before stays and the run goes on"
+            )
+        # All know it, as all gather the state for the next one.
+        if hosts.first(bool(trouble)):
             stand = last  # the next pause at which one is due tries again
         kept[:] = [(time.monotonic(), stand)]
 

@@ -5,6 +5,7 @@ optimises and writes. Exit status: 0 done, 2 the request was wrong, 1 it broke
 while running, 130 or 143 interrupted with the picture kept.
 """
 
+import contextlib
 import time
 from collections.abc import Sequence
 
@@ -66,12 +67,15 @@ def _with_others(
     from nst_jax import hosts
 
     hosts.connect(config.spread)
-    with hosts.tied():
-        if hosts.writes():
-            with claim.held(config.output) as troubles:
-                return _carried_out(request, since, onlooker, troubles)
-        request = request._replace(config=config.silent())
-        return _carried_out(request, since, onlooker, [])
+    with hosts.tied(), contextlib.ExitStack() as stack:
+
+        def claimed() -> Sequence[str]:
+            return stack.enter_context(claim.held(config.output))
+
+        troubles = hosts.together(claimed if hosts.writes() else list)
+        if not hosts.writes():
+            request = request._replace(config=config.silent())
+        return _carried_out(request, since, onlooker, troubles)
 
 
 def _carried_out(

@@ -1,6 +1,5 @@
 """From one scale to the next, and from one run to the one that goes on from it."""
 
-import functools
 import math
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -52,8 +51,13 @@ def mended(place: solve.Place, recovery: solve.Recovery | None) -> solve.Place:
     )
 
 
-def stood(start: Start, loop: solve.Solver) -> solve.Progress:
-    """Where the earlier run stood, with its state on the device."""
+def stood(
+    start: Start, loop: solve.Solver, layout: mesh.Layout | None = None
+) -> solve.Progress:
+    """Where the earlier run stood, with its state on the host.
+
+    `layout` is that of the picture, on which `placed` will lay it.
+    """
     image = jax.ShapeDtypeStruct((*start.shape, 3), jnp.float32)
     like, arrays = jax.eval_shape(loop.init, image), start.arrays
     if start.is_afresh:
@@ -62,10 +66,21 @@ def stood(start: Start, loop: solve.Solver) -> solve.Progress:
         arrays = {name: each for name, each in arrays.items() if inner not in name}
     state = leaves.restored(like, arrays)
     if start.is_afresh:
-        fresh = loop.init(state.image).opt_state.inner
+        with mesh.aside(layout):
+            fresh = loop.init(jnp.asarray(state.image)).opt_state.inner
         moves = state.opt_state._replace(inner=fresh)
         state = state._replace(opt_state=moves)
     return solve.Progress(int(state.step), state, math.nan, None, True)
+
+
+def placed(state: solve.State, layout: mesh.Layout | None) -> solve.State:
+    """A state from the host on its device, or on several by their layout.
+
+    On one a copy, as a chunk of steps takes its buffers over.
+    """
+    if layout is None:
+        return jax.tree.map(jnp.array, state)
+    return mesh.settled(layout, state)
 
 
 def enlarged(now: solve.Progress, shape: Shape, config: Config) -> solve.Progress:
@@ -119,6 +134,9 @@ def _carried(before: solve.Progress, shape: Shape, wrap: Wrap) -> Any:
     rows, columns, _ = state.image.shape
     if not pyramid.is_carried(state.opt_state, (rows, columns)):
         return None  # so that none of a long history is fetched
-    bare = functools.partial(mesh.bare, before.layout)
+
+    def bare(leaf: Any) -> jax.Array:
+        return jnp.asarray(mesh.bare(before.layout, leaf))
+
     moves = jax.tree.map(bare, state.opt_state)
     return pyramid.carry_state(moves, before.shape, shape, wrap)

@@ -21,6 +21,7 @@ from nst_jax import (
     color,
     devices,
     guides,
+    memory,
     mesh,
     objective,
     optimizers,
@@ -160,7 +161,8 @@ def steps(
     place, now = solve.Place(), None
     if start:
         how = objective.recipe(config.objective, prepare.forward(config))
-        place, now = start.place, stages.stood(start, loop_of(how, config))
+        layout = memory.layout(start.shape, config, how.forward)
+        place, now = start.place, stages.stood(start, loop_of(how, config), layout)
     for index, shape in enumerate(shapes):
         if start and max(shape) < max(start.shape):
             continue
@@ -176,7 +178,7 @@ def steps(
             place = place._replace(scale=index, first=now.step if now else 0)
             state = stages.first(loop, here, problem, now, place, config)
         else:
-            state = mesh.settled(how.layout, now.state)
+            state = stages.placed(now.state, how.layout)
         count = scales.steps_at(
             index, len(shapes), settings.steps, settings.scale_steps
         )

@@ -6,6 +6,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import signal
 import socket
 import subprocess
@@ -23,7 +24,17 @@ pytest.importorskip("starlette")
 uvicorn = pytest.importorskip("uvicorn")
 
 from nst_jax import app, flagfile, flags, images, inputs, preset, run, start  # noqa: E402
-from nst_jax.app import asked, gate, orders, pace, server, shelf, wording  # noqa: E402
+from nst_jax.app import (  # noqa: E402
+    asked,
+    gate,
+    jobs,
+    orders,
+    pace,
+    server,
+    serving,
+    shelf,
+    wording,
+)
 from nst_jax.app.studio import Studio  # noqa: E402
 from nst_jax.arguments import SETTINGS  # noqa: E402
 from nst_jax.errors import RequestError  # noqa: E402
@@ -285,6 +296,107 @@ def test_a_name_decides_no_place(page):
         page.studio.shelf.drop(path)
 
 
+def test_no_two_files_have_one_name(page, pictures):
+    first, second = (
+        said(page, "POST", f"api/pictures?name={name}", png(seed=seed))
+        for name, seed in (("image.png", 5), ("Image.png", 6))
+    )
+    assert (first["name"], second["name"]) == ("image.png", "Image-2.png")
+    before = sorted(page.folder.rglob("*"))
+    assert said(page, "POST", "api/pictures?name=image.png", png(seed=5)) == first
+    assert sorted(page.folder.rglob("*")) == before
+    keys = [pictures[0], first["key"], second["key"]]
+    plan = said(page, "POST", "api/plan", order(keys, 2))
+    assert "--style=image.png,Image-2.png" in plan["command"]
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), OSError(28, "No space left")])
+def test_a_picture_that_cannot_be_kept_leaves_nothing(page, monkeypatch, fault):
+    where = f"api/pictures?name={type(fault).__name__}.png"
+    before = sorted(page.folder.rglob("*"))
+
+    def fails(path):
+        raise fault
+
+    monkeypatch.setattr(shelf, "_has_settings", fails)
+    found = refusal(page, "POST", where, png(seed=7))
+    assert "Error.png" in found
+    assert sorted(page.folder.rglob("*")) == before
+    monkeypatch.undo()
+    assert said(page, "POST", where, png(seed=7))
+
+
+def test_pictures_are_decoded_one_at_a_time(tmp_path, monkeypatch):
+    made = shelf.Shelf(tmp_path, max_pixels=10**6)
+    inside, most = [], []
+    real = shelf.view
+
+    def slow(pixels):
+        inside.append(1)
+        most.append(len(inside))
+        time.sleep(0.05)
+        inside.pop()
+        return real(pixels)
+
+    monkeypatch.setattr(shelf, "view", slow)
+    paths = [made.room("a.png") for _ in range(4)]
+    for seed, path in enumerate(paths):
+        path.write_bytes(png(seed=seed))
+    threads = [threading.Thread(target=made.add, args=(path,)) for path in paths]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert most == [1] * 4
+    names = sorted(file.name for file in tmp_path.rglob("*.png"))
+    assert names == ["a-2.png", "a-3.png", "a-4.png", "a.png"]
+
+
+def test_the_page_sees_a_mask_as_it_is(page):
+    generator = np.random.default_rng(0)
+    mask = generator.choice([0, 255], (60, 80)).astype(np.uint8)
+    key = said(page, "POST", "api/pictures?name=hard.png", mask_of(mask))["key"]
+    _, headers, body = ask(page, "GET", f"api/pictures/{key}")
+    assert headers["Content-Type"] == "image/png"
+    seen = np.asarray(Image.open(io.BytesIO(body)).convert("L"))
+    np.testing.assert_array_equal(seen, mask)
+
+
+def test_a_number_of_any_length_asks_for_news(page):
+    assert ask(page, "GET", f"api/news?since={'9' * 5000}")[0] == 200
+
+
+def test_a_result_that_goes_meanwhile_is_not_there(page, finished, monkeypatch):
+    found, _ = finished
+    gone = page.studio.job(found["key"])
+    gone = gone._replace(result=page.folder / "gone.png")
+    monkeypatch.setattr(page.studio, "job", lambda key: gone)
+    assert ask(page, "GET", f"api/jobs/{found['key']}/result")[0] == 404
+
+
+def test_a_browser_is_told_the_address_by_a_private_file(tmp_path):
+    path = serving._way_in("http://127.0.0.1:1/token/", tmp_path)
+    assert 'url=http://127.0.0.1:1/token/"' in path.read_text()
+    assert "token" not in path.as_uri().removeprefix(tmp_path.as_uri())
+    if os.name == "posix":
+        assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_leaving_removes_what_is_written_meanwhile(tmp_path, monkeypatch):
+    folder, left = tmp_path / "visit", []
+    folder.mkdir()
+    real = shutil.rmtree
+
+    def late(path, **options):  # the first time a thread has just made a file
+        monkeypatch.setattr(shutil, "rmtree", real)
+
+    monkeypatch.setattr(shutil, "rmtree", late)
+    monkeypatch.setattr(os, "_exit", left.append)
+    serving._leave(folder, 130)
+    assert left == [130]
+    assert not folder.exists()
+
+
 def test_only_the_printed_address_is_let_in(page):
     own = f"127.0.0.1:{page.port}"
     assert ask(page, "GET", "")[0] == 200
@@ -400,6 +512,22 @@ def test_a_job_that_cannot_be_done_says_why(page, pictures):
     assert not found["file"]
 
 
+def test_a_job_must_fit_when_it_begins(page, pictures, finished, monkeypatch):
+    del finished  # the device is known by then
+    told = orders.Order(pictures[0], (pictures[1],), settings={"size": "60000"})
+    plan = orders.plan(told, page.studio.shelf, page.studio.defaults, page.folder)
+    way = pace.legs((60, 80), plan.request.config)
+    monkeypatch.setattr(run, "carry_out", lambda *_: pytest.fail("was begun"))
+    made = jobs.Job("m", told, plan, way, state="working")
+    with page.studio._change:
+        page.studio._jobs["m"] = made
+    page.studio._work(made)
+    found = job(page, "m")
+    page.studio.forget("m")
+    assert found["state"] == "failed"
+    assert re.search("of memory, and there are", found["note"])
+
+
 def test_a_fault_of_one_job_is_not_the_next_ones(page, pictures, monkeypatch, capsys):
     with monkeypatch.context() as patch:
         patch.setattr(run, "carry_out", lambda *_: 1 / 0)
@@ -425,6 +553,8 @@ def test_the_queue_and_the_shelf_have_ends(page, pictures, monkeypatch):
         (["--resume", "--checkpoint=x"], "not for the page"),
         (["--port=99999"], "--port must be"),
         (["--host="], "--host must be"),
+        (["--host=a..b"], "--host=a..b --port=8450 cannot be listened on"),
+        (["--init=a.png"], "--init must be one of content, noise"),
         (["--stpes=3"], "did you mean --steps"),
         (["--device=tpu"], "--device=tpu is not there"),
     ],

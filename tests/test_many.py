@@ -8,6 +8,7 @@ import signal
 import threading
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import jax
 import numpy as np
@@ -21,6 +22,7 @@ from nst_jax import (
     flags,
     images,
     locks,
+    pretrained,
     progress,
     run,
     signals,
@@ -253,6 +255,8 @@ def test_a_wrong_line_of_json_is_told_with_its_number(line, words, here, capsys)
         ((), "write --output=FOLDER"),
         (("--output=out", "--shard=4/4"), "--shard must be"),
         (("--output=out", "--batch=0"), "--batch must be"),
+        (("--output=out", "--processes=4"), "go with --coordinator"),
+        (("--output=out", "--coordinator=h:1"), "from 0 to --processes - 1"),
     ],
 )
 def test_what_concerns_all_jobs_is_checked_too(arguments, words, here, capsys):
@@ -308,6 +312,93 @@ def test_started_again_it_does_what_is_missing(here, capsys):
     moved = table(here, PAIR, "d.png,paintings/m.png,one.png")
     assert run.main([moved, "--output=out", *FAST, "--steps=2"]) == 2
     assert "other pictures" in capsys.readouterr().err
+
+
+def redone(capsys, words):
+    """What is told where the same files would make another result."""
+    assert run.main(words) == 2
+    return capsys.readouterr().err
+
+
+def test_the_same_files_in_other_roles_are_another_job(here, capsys):
+    pair = 'photos/a.png,"paintings/m.png,paintings/n.png",one.png'
+    assert run.main([table(here, PAIR, pair), "--output=out", *FAST, "--quiet"]) == 0
+    for row in (
+        'photos/a.png,"paintings/n.png,paintings/m.png",one.png',
+        'paintings/m.png,"photos/a.png,paintings/n.png",one.png',
+    ):
+        words = [table(here, PAIR, row), "--output=out", *FAST, "--quiet"]
+        assert "other pictures" in redone(capsys, words)
+
+
+def test_other_weights_of_the_same_name_are_another_job(here, capsys, monkeypatch):
+    words = [table(here, PAIR, ONE), "--output=out", *FAST]
+    assert run.main([*words, "--quiet"]) == 0
+    about = recorded("out/one.json")
+    about["settings"]["weights"] = "/a/mine.safetensors"
+    Path("out/one.json").write_text(json.dumps(about), encoding="utf-8")
+    own = here / "own.safetensors"
+    own.write_bytes(b"numbers")
+    digests = [about["network"]["sha256"], "0" * 64]
+
+    def read(path):
+        assert path == own
+        return SimpleNamespace(digest=digests.pop(0))
+
+    monkeypatch.setattr(pretrained, "read", read)
+    words = [*words, f"--weights={own}", "--dry_run"]
+    assert run.main(words) == 0
+    assert "1 of 1 were there" in capsys.readouterr().out
+    own.write_bytes(b"other numbers")
+    assert "other weights" in redone(capsys, words)
+
+
+def test_a_picture_that_is_not_the_recorded_one_is_nobodys(here, capsys):
+    words = [table(here, PAIR, ONE), "--output=out", *FAST, "--quiet"]
+    assert run.main(words) == 0
+    Image.new("RGB", (24, 18)).save("out/one.png")  # somebody has painted on it
+    assert "not the one that was recorded" in redone(capsys, words)
+    _journal("done", "running")  # or a kill came between the two
+    assert run.main(words) == 0
+    assert summed()[0]["status"] == "done"
+
+
+def _journal(then, now, path="out/summary.csv"):
+    """Makes a summary say something else of its jobs."""
+    text = Path(path).read_text(encoding="utf-8")
+    Path(path).write_text(text.replace(f",{then},", f",{now},"), encoding="utf-8")
+
+
+def test_a_file_that_a_failed_job_met_stays(here, capsys):
+    words = [table(here, PAIR, ONE), "--output=out", *FAST, "--quiet"]
+    os.mkdir("out")
+    line = "2,one.png,failed,,0.10,,\"'out/one.png' exists already\",a,m"
+    head = "row,output,status,steps,seconds,loss,message,content,style"
+    Path("out/summary.csv").write_text(f"{head}\n{line}\n", encoding="utf-8")
+    Path("out/one.png").write_bytes(b"mine")
+    assert run.main(words) == 2
+    assert "exists already" in capsys.readouterr().err
+    assert Path("out/one.png").read_bytes() == b"mine"
+
+
+def test_what_was_begun_is_remembered_over_another_table(here, capsys):
+    words = ["--output=out", *FAST, "--quiet"]
+    assert run.main([table(here, f"{PAIR},metrics", f"{ONE},one.csv"), *words]) == 0
+    for kind in ("png", "json", "flags"):
+        os.remove(f"out/one.{kind}")
+    _journal("done", "running")
+    other = table(here, PAIR, "photos/b.png,paintings/m.png,two.png")
+    assert run.main([other, *words]) == 0
+    assert [row["status"] for row in summed()] == ["done", "running"]
+    both = table(here, f"{PAIR},metrics", f"{ONE},one.csv")
+    assert run.main([both, *words, "--shard=0/1"]) == 0
+    assert [row["status"] for row in summed()] == ["done"]
+    # And over another sharing out.
+    for kind in ("png", "json", "flags"):
+        os.remove(f"out/one.{kind}")
+    _journal("done", "running")
+    assert run.main([both, *words, "--shard=0/2"]) == 0
+    assert [row["status"] for row in summed("out/summary.0-of-2.csv")] == ["done"]
 
 
 def test_a_job_that_fails_is_recorded_and_the_others_are_done(here, capsys):
@@ -378,6 +469,34 @@ def test_a_job_with_a_checkpoint_goes_on(here, capsys, signalled):
     left[0] = 1000
     assert run.main([*words, "--checkpoint_every=1", "--quiet"]) == 0
     assert recorded("out/one.json")["resumed_after"] == [1]
+
+
+def test_a_checkpoint_of_other_settings_is_left_where_all_is_replaced(here, signalled):
+    words = ["--output=out", *FAST, "--checkpoint_every=1", "--quiet"]
+    rows = (f"{PAIR},checkpoint", f"{ONE},kept")  # as a column it goes on as well
+    left = signalled(2)
+    assert run.main([table(here, *rows), *words]) == 130
+    left[0] = 1000
+    again = [table(here, *rows), *words, "--tv_weight=0.5"]
+    assert run.main([*again, "--overwrite"]) == 0
+    assert recorded("out/one.json")["resumed_after"] == []
+    left[0] = 2
+    assert run.main([*again, "--overwrite", "--tv_weight=0.25"]) == 130
+    left[0] = 1000
+    assert run.main([*again, "--tv_weight=0.25"]) == 0
+    assert recorded("out/one.json")["resumed_after"] == [1]
+
+
+def test_jobs_with_several_scales_are_not_begun_together(here):
+    words = (f"--content={here / 'photos/a.png'}", "--output=out", "--batch=4")
+    style, found = f"--style={here / 'paintings/m.png'}", []
+    for text in ("none", "12,24"):
+        given = flags.given([*words, style, *FAST, f"--scales={text}"])
+        request = flags.request(given, read_settings=str)
+        entry = entries.Entry(1, "one.png", request, None)
+        plan = whole.Plan([entry], [entry], {}, {1: ((24, 18),)}, {}, "4", Path("s"))
+        found.append(work._can_join(plan, entry))
+    assert found == [True, False]
 
 
 def test_what_a_killed_start_has_left_is_done_again(here):
@@ -521,7 +640,7 @@ def test_several_devices_take_jobs_in_turn(here, monkeypatch):
 
 
 def test_an_unwritable_summary_is_told_and_the_jobs_are_done(here, capsys, monkeypatch):
-    def full(path, rows, came):
+    def full(*given):
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(summary, "write", full)
@@ -536,6 +655,10 @@ def test_the_rows_of_a_sheet_are_contents(here):
     panels = [sheet.Panel(sheet.small(pixels), f"p{n}") for n in range(5)]
     wide = sheet.drawn([*panels, sheet.Panel(None, "ü" * 80)], columns=3)
     assert wide.shape[1] == 3 * (sheet.SIDE + 8) + 8
+    one = sheet.drawn(panels, columns=1)  # one style: there is nothing to compare
+    assert one.shape[1] == 3 * (sheet.SIDE + 8) + 8
+    many = sheet.drawn(panels[:1] * sheet.MOST, columns=2)
+    assert max(many.shape) < 65_500
     assert 0 <= wide.min() < wide.max() <= 1
 
 
@@ -616,6 +739,12 @@ def test_two_runs_do_not_do_the_same_jobs(here, capsys):
         assert is_ours
         line = refused(capsys, table(here, PAIR, ONE), "--output=out")
     assert "another run is at work" in line
+    # Nor do parts beside all of them, or beside other parts.
+    with locks.held(Path("out"), name=".nst_jax-jobs-0-of-2.lock"):
+        line = refused(capsys, table(here, PAIR, ONE), "--output=out")
+        assert "another run is at work" in line
+        words = (table(here, PAIR, ONE), "--output=out", "--shard=1/2", *FAST)
+        assert run.main([*words, "--quiet"]) == 0
 
 
 def test_a_job_that_has_no_end_is_not_called_done(here, capsys):

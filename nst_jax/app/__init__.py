@@ -66,9 +66,9 @@ def bound(settings: asked.AppConfig) -> socket.socket:
     try:
         family = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0][0]
         return socket.create_server((host, port), family=family)
-    except OSError as error:
+    except (OSError, UnicodeError) as error:
         raise RequestError(
             f"--host={flagfile.shown(host)} --port={port} cannot be listened on "
-            f"({error.strerror or error}); "
-            "choose another port, or --port=0 for any that is free"
+            f"({getattr(error, 'strerror', None) or error}); "
+            "choose another address or port, or --port=0 for any that is free"
         ) from None

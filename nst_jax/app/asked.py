@@ -8,7 +8,7 @@ from typing import NamedTuple, cast
 
 from nst_jax import flagfile, flags, start, usage
 from nst_jax.arguments import SETTINGS
-from nst_jax.config import Config
+from nst_jax.config import FIRST_IMAGES, Config
 from nst_jax.errors import RequestError
 from nst_jax.settings import check, setting
 
@@ -83,6 +83,11 @@ def defaults(request: flags.Request) -> Defaults:
             raise RequestError(
                 f"--{field.name} is not for the page, which asks for it or does "
                 "without; leave it out"
+            )
+        if field.name == "init" and flagfile.is_path(field, value):
+            raise RequestError(
+                f"--init must be one of {', '.join(FIRST_IMAGES)} for the page, got "
+                f"{value!r}; leave it out"
             )
     given = [
         f"--{field.name}={flagfile.to_text(value)}"

@@ -1,24 +1,34 @@
 """The addresses of the page and what each answers."""
 
 import json
-from collections.abc import AsyncIterator
+import mimetypes
+import os
+from collections.abc import AsyncIterator, Iterator
 from importlib import resources
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, BinaryIO, cast
+from urllib.parse import quote
 
 from starlette.applications import Starlette
 from starlette.concurrency import run_in_threadpool
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import FileResponse, JSONResponse, PlainTextResponse, Response
+from starlette.responses import (
+    JSONResponse,
+    PlainTextResponse,
+    Response,
+    StreamingResponse,
+)
 from starlette.routing import Route
 
-from nst_jax.app import orders, wording
+from nst_jax.app import orders, shelf, wording
 from nst_jax.app.asked import AppConfig
 from nst_jax.app.shelf import Picture
 from nst_jax.app.studio import Studio
 from nst_jax.errors import RequestError
 
 _LONGEST_ORDER = 64 * 1024
+_LONGEST_NUMBER = 18
+_PIECE = 2**20
 _KINDS = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -109,7 +119,8 @@ def _beginning(request: Request) -> Response:
 
 def _news(request: Request) -> Response:
     since = request.query_params.get("since", "")
-    found = _studio(request).news(int(since) if since.isdecimal() else -1)
+    is_number = since.isdecimal() and len(since) <= _LONGEST_NUMBER
+    found = _studio(request).news(int(since) if is_number else -1)
     return Response(status_code=204) if found is None else JSONResponse(found)
 
 
@@ -119,20 +130,23 @@ async def _plan(request: Request) -> Response:
 
 
 async def _hand_in(request: Request) -> Response:
-    shelf = _studio(request).shelf
-    path = shelf.room(request.query_params.get("name", ""))
+    pictures = _studio(request).shelf
+    path = pictures.room(request.query_params.get("name", ""))
     try:
         with path.open("xb") as file:
             most = request.app.state.settings.upload_limit * 10**6
             async for chunk in _chunks(request, most):
                 file.write(chunk)
     except ClientDisconnect:
-        shelf.drop(path)
+        pictures.drop(path)
         return Response(status_code=400)
+    except OSError as error:
+        pictures.drop(path)
+        raise shelf.not_kept(path, error) from None
     except BaseException:
-        shelf.drop(path)
+        pictures.drop(path)
         raise
-    return _described(await run_in_threadpool(shelf.add, path))
+    return _described(await run_in_threadpool(pictures.add, path))
 
 
 def _described(picture: Picture) -> Response:
@@ -153,8 +167,8 @@ def _about(request: Request) -> Response:
 
 
 def _picture(request: Request) -> Response:
-    found = _studio(request).shelf.look_up(_key(request))
-    return Response(found.view, media_type="image/jpeg")
+    view = _studio(request).shelf.look_up(_key(request)).view
+    return Response(view, media_type=shelf.kind(view))
 
 
 async def _submit(request: Request) -> Response:
@@ -180,7 +194,25 @@ def _view(request: Request) -> Response:
 
 def _result(request: Request) -> Response:
     path = _studio(request).job(_key(request)).result
-    return FileResponse(path, filename=path.name) if path else _nothing()
+    try:
+        # Open from here on, so that it may be forgotten meanwhile.
+        file = path.open("rb") if path else None
+    except FileNotFoundError:
+        file = None
+    if not (path and file):
+        return _nothing()
+    headers = {
+        "Content-Length": str(os.fstat(file.fileno()).st_size),
+        "Content-Disposition": f"attachment; filename*=utf-8''{quote(path.name)}",
+    }
+    kind = mimetypes.guess_type(path.name)[0]
+    return StreamingResponse(_pieces(file), headers=headers, media_type=kind)
+
+
+def _pieces(file: BinaryIO) -> Iterator[bytes]:
+    with file:
+        while piece := file.read(_PIECE):
+            yield piece
 
 
 def _refused(request: Request, error: Exception) -> Response:

@@ -1,10 +1,12 @@
 """The program that serves the page, until a signal ends it."""
 
+import html
 import os
 import platform
 import shutil
 import signal
 import socket
+import time
 import webbrowser
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +22,16 @@ from nst_jax.app.studio import Studio
 
 # How long the last step of a job may take when the program ends.
 _PATIENCE = 10.0
+# How often, and how many seconds apart, a folder is removed that is written into.
+_TRIES, _PAUSE = 20, 0.1
+_WAY_IN = """\
+<!doctype html>
+<meta charset="utf-8">
+<meta name="referrer" content="no-referrer">
+<meta http-equiv="refresh" content="0; url={0}">
+<title>nst_jax</title>
+<a href="{0}">To the page</a>
+"""
 
 
 def serve(
@@ -57,7 +69,10 @@ def serve(
     with _on_signals(end):
         studio.open()
         address = f"http://{_shown(settings.host)}:{port}/{door.token}/"
-        _greet(address, opens=settings.open)
+        progress.say(f"the page is at {address}")
+        progress.say("pictures that were not downloaded go when it ends, by Ctrl-C")
+        if settings.open and _has_browser():
+            webbrowser.open(_way_in(address, folder).as_uri())
         serving.run(sockets=[listening])
     with _on_signals(lambda number: _leave(folder, 128 + number)):
         # Python must not end while JAX computes in a thread.
@@ -65,11 +80,17 @@ def serve(
             _leave(folder, 0)
 
 
-def _greet(address: str, *, opens: bool) -> None:
-    progress.say(f"the page is at {address}")
-    progress.say("pictures that were not downloaded go when it ends, by Ctrl-C")
-    if opens and _has_browser():
-        webbrowser.open(address)
+def _way_in(address: str, folder: Path) -> Path:
+    """A file that sends a browser on to the address, and only this user may read.
+
+    The address itself would stand in the browser's arguments, which all users of the
+    machine can list.
+    """
+    path = folder / "open.html"
+    number = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with open(number, "w", encoding="utf-8") as file:
+        file.write(_WAY_IN.format(html.escape(address)))
+    return path
 
 
 def _has_browser() -> bool:
@@ -105,5 +126,9 @@ def _on_signals(act: Callable[[int], None]) -> Iterator[None]:
 
 def _leave(folder: Path, status: int) -> None:
     """Ends the process at once, and with it whatever its threads do."""
-    shutil.rmtree(folder, ignore_errors=True)
+    for _ in range(_TRIES):
+        shutil.rmtree(folder, ignore_errors=True)
+        if not folder.exists():
+            break
+        time.sleep(_PAUSE)  # a thread has just written into it
     os._exit(status)

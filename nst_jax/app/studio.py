@@ -225,6 +225,8 @@ class Studio:
 
         onlooker = progress.Onlooker(sees, stops)
         try:
+            # It may have been ordered before JAX was there.
+            self._way(job.order, job.plan)
             with progress.overheard(lines.append):
                 status = run.carry_out(job.plan.request, since, onlooker)
         except RequestError as error:

@@ -2,7 +2,7 @@
 
 import dataclasses
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from nst_jax import flags, progress, start
 from nst_jax.config import JobsConfig
@@ -68,10 +68,7 @@ def asked(given: flags.Given) -> tuple[flags.Given, Asked]:
             "--distributed is for one picture on several machines; for many jobs, give "
             "each machine its part, as in --shard=$SLURM_PROCID/$SLURM_NTASKS"
         )
-    meets = [values.pop(name, None) for name in ("coordinator", "connect_timeout")]
-    process, processes = values.pop("process", 0), values.pop("processes", 0)
-    if meets[0] and not jobs.shard:
-        jobs = dataclasses.replace(jobs, shard=f"{process}/{processes}")
+    jobs = _parted(values, jobs)
     if not values.get("output"):
         raise RequestError("missing --output: write --output=FOLDER for many jobs")
     return given._replace(values=values), Asked(
@@ -84,3 +81,23 @@ def asked(given: flags.Given) -> tuple[flags.Given, Asked]:
         values.get("device", "auto"),
         values.get("devices", "auto"),
     )
+
+
+def _parted(values: dict[str, Any], jobs: JobsConfig) -> JobsConfig:
+    """The jobs, the processes of one run being their parts; takes those flags out."""
+    coordinator = values.pop("coordinator", "")
+    values.pop("connect_timeout", None)
+    process, processes = values.pop("process", 0), values.pop("processes", 0)
+    if (process or processes) and not coordinator:
+        raise RequestError(
+            "--processes and --process go with --coordinator=HOST:PORT, got none; for "
+            "many jobs give each machine its part, as in --shard=0/4"
+        )
+    if not coordinator or jobs.shard:
+        return jobs
+    if not process < processes:
+        raise RequestError(
+            "--process must be a number from 0 to --processes - 1, got "
+            f"{process} of {processes}"
+        )
+    return dataclasses.replace(jobs, shard=f"{process}/{processes}")

@@ -1,7 +1,7 @@
 """All jobs checked before any is done; JAX is loaded only if it must be."""
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Any, NamedTuple
 
 from nst_jax.config import Config
@@ -23,7 +23,7 @@ class Checked(NamedTuple):
     left: list[Entry]  # those to be done, in the order in which they are
     owned: dict[int, frozenset[str]]  # files that a job may replace, by row
     shapes: dict[int, tuple[Shape, ...]]  # the result's and its styles' files', by row
-    came: dict[int, Came]  # of those of which nothing is left to be done, by row
+    came: dict[int, Came]  # of those that are done or were begun, by row
 
     def kinds(self) -> list[int]:
         """How many jobs are left of each shape, one after the other."""
@@ -35,39 +35,46 @@ class Checked(NamedTuple):
 
 
 def checked(
-    mine: Sequence[Entry], asked: Asked, statuses: Mapping[str, str], wrong: Wrong
+    mine: Sequence[Entry], asked: Asked, begun: Collection[str], wrong: Wrong
 ) -> Checked:
     """The jobs, and what is there of them; what cannot be done is noted.
 
     Args:
         mine: all jobs of this part.
         asked: what is asked for of all jobs together.
-        statuses: what an earlier start said of each result.
+        begun: results of which an earlier start has said that it may have left a part.
         wrong: where it is noted.
     """
     shapes = entries.shapes(mine, wrong)
-    came, owned = {}, {}
-    states = _states(mine, asked, statuses, wrong)
+    came, owned, left = {}, {}, []
+    states, bad = _states(mine, asked, begun, wrong), wrong.numbers()
     for entry in mine:
         found = states.get(entry.number, there.Found("new"))
         if found.state == "done":
             came[entry.number] = Came("there", found.steps, loss=found.loss)
-        elif found.state == "begun":
+            continue
+        if found.state == "begun":
             owned[entry.number] = there.owned(entry)
-        elif found.differs and not entry.config.output.overwrite:
+            # A start that does not come to it must not forget that.
+            came[entry.number] = Came("interrupted", found.steps or None)
+        elif found.differs and entry.config.output.overwrite:
+            entry = entries.anew(entry)  # its checkpoint is another's
+        elif found.differs:
             wrong.add(
                 entry.number,
                 f"its result is there, made otherwise ({found.differs}); choose "
                 "another name or allow --overwrite",
             )
-    left = [e for e in mine if e.number not in came and e.number not in wrong.numbers()]
+            continue
+        if entry.number not in bad:
+            left.append(entry)
     entries.check_files(left, owned, wrong)
     left.sort(key=lambda entry: kind(entry, shapes[entry.number]))
     return Checked(mine, left, owned, shapes, came)
 
 
 def _states(
-    mine: Sequence[Entry], asked: Asked, statuses: Mapping[str, str], wrong: Wrong
+    mine: Sequence[Entry], asked: Asked, begun: Collection[str], wrong: Wrong
 ) -> dict[int, there.Found]:
     """What is there of each job of which something is, by row."""
     old = [entry for entry in mine if not there.is_new(entry)]
@@ -81,7 +88,7 @@ def _states(
     for entry in old:
         with wrong.row(entry.number):
             config = job.resolve(entry.config, picked)
-            found[entry.number] = there.found(entry, config, statuses)
+            found[entry.number] = there.found(entry, config, begun)
     return found
 
 

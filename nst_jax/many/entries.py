@@ -58,8 +58,6 @@ def base(given: flags.Given) -> flags.Given:
                 f"--{name} is a file of one job; give a --manifest with a column "
                 f"{name!r}, and a name in each row"
             )
-    if values.get("checkpoint") and values.get("resume", "none") == "none":
-        values["resume"] = "exact"  # what was begun goes on
     names = {field.name for field in dataclasses.fields(JobsConfig)}
     return given._replace(values=values, typed=given.typed - names)
 
@@ -95,6 +93,8 @@ def _entry(row: Row, base: flags.Given, where: Where) -> Entry:
     if values.get("checkpoint") and not own.get("checkpoint"):
         folder = Path(base.values["checkpoint"], name)
         values["checkpoint"] = str(folder.with_suffix(""))
+    if values.get("checkpoint") and values.get("resume", "none") == "none":
+        values["resume"] = "exact"  # what was begun goes on
     files = (*base.files, *where.sources, *(each.path for each in chunks if each.path))
     given = flags.Given(values, base.typed, files)
     request = flags.request(given, read_settings=start.read_settings)
@@ -151,6 +151,14 @@ def _default_name(values: Mapping[str, Any]) -> str:
     mixed = "+".join(Path(style).stem for style in styles)
     stems = [Path(content).stem if content else "", mixed]
     return f"{'_'.join(filter(None, stems))}.png"
+
+
+def anew(entry: Entry) -> Entry:
+    """The job without going on from a checkpoint."""
+    config = entry.request.config
+    output = dataclasses.replace(config.output, resume="none")
+    config = dataclasses.replace(config, output=output)
+    return entry._replace(request=entry.request._replace(config=config))
 
 
 def check_apart(

@@ -40,8 +40,8 @@ def main(given: flags.Given) -> int:
                 f"another run is at work in --output={str(asked.output)!r}; wait until "
                 "it ends, or choose another folder"
             )
-        statuses = summary.before(asked.table, asked.sheet, overwrite=asked.overwrite)
-        found = checks.checked(mine, asked, statuses, wrong)
+        before = summary.before(asked.table, asked.sheet, overwrite=asked.overwrite)
+        found = checks.checked(mine, asked, before.begun, wrong)
         loads = []
         if found.left and not wrong.rows and not asked.dry_run:
             loads = _loads(asked)
@@ -52,7 +52,7 @@ def main(given: flags.Given) -> int:
             asked.say(f"would write into {str(asked.output)!r}; wrote nothing")
             return 0
         stay()
-        return _worked(asked, found, loads, since)
+        return _worked(asked, found, loads, before.rows, since)
     raise AssertionError("the block returns")
 
 
@@ -91,7 +91,20 @@ def _held(asked: Asked) -> Iterator[bool]:
         is_ours = True
         with contextlib.suppress(OSError):  # a file system without locks
             is_ours = stack.enter_context(locks.held(asked.output, name=name))
-        yield is_ours
+        yield is_ours and not any(map(_is_held, _shared_otherwise(asked)))
+
+
+def _shared_otherwise(asked: Asked) -> list[Path]:
+    """Locks of runs whose parts are others, so that their jobs may be these."""
+    mine = f"-of-{asked.jobs.part()[1]}.lock"
+    found = asked.output.glob(".nst_jax-jobs-*-of-*.lock")
+    return [path for path in found if not path.name.endswith(mine)]
+
+
+def _is_held(lock: Path) -> bool:
+    with contextlib.suppress(OSError), locks.held(lock.parent, name=lock.name) as free:
+        return not free
+    return False
 
 
 def _loads(asked: Asked) -> list[tuple[Any, checks.Load]]:
@@ -110,6 +123,7 @@ def _worked(
     asked: Asked,
     found: Checked,
     loads: Sequence[tuple[Any, checks.Load]],
+    others: Sequence[summary.Cells],
     since: float,
 ) -> int:
     """Does the jobs that are left, and tells of all; the exit status."""
@@ -127,6 +141,7 @@ def _worked(
         {e.number: checks.kind(e, found.shapes[e.number][:1]) for e in found.left},
         asked.jobs.batch,
         asked.table,
+        others,
     )
     watch = progress.jobs(len(found.left), quiet=asked.quiet)
     with signals.interruptible() as stopped, contextlib.closing(watch):

@@ -13,6 +13,8 @@ Pixels = Float32[np.ndarray, "_ _ 3"]
 
 SIDE = 160  # of a picture on the sheet
 MOST = 1000  # pictures
+# Columns and rows, where somebody has asked for columns; a JPEG has 65500 px at most.
+_WIDEST, _TALLEST = 20, 200
 _GAP = 8
 _LETTERS = 14  # the height of a name
 
@@ -31,8 +33,14 @@ def small(pixels: Pixels) -> Pixels:
 
 
 def drawn(panels: Sequence[Panel], columns: int = 0) -> Pixels:
-    """The sheet: rows of pictures, as near to a square as can be without `columns`."""
-    columns = min(columns or math.ceil(math.sqrt(len(panels))), len(panels))
+    """The sheet: rows of so many pictures.
+
+    Without `columns`, or where it would be too narrow or too long so, it is as near to
+    a square as can be.
+    """
+    if not (1 < columns <= _WIDEST and len(panels) <= columns * _TALLEST):
+        columns = math.ceil(math.sqrt(len(panels)))
+    columns = min(columns, len(panels))
     rows = math.ceil(len(panels) / columns)
     shown = [_crossed() if p.pixels is None else p.pixels for p in panels]
     tallest = max(pixels.shape[0] for pixels in shown)

@@ -1,5 +1,6 @@
 """The table of what came of each job, written anew whenever one starts or ends."""
 
+import contextlib
 import csv
 import io
 import math
@@ -17,6 +18,8 @@ _COLUMNS = (
     *("message", "content", "style"),
 )
 _LONGEST = 2**28
+# A row by its columns.
+Cells = dict[str, str]
 
 
 class Came(NamedTuple):
@@ -36,8 +39,15 @@ def path(folder: Path, stem: str, suffix: str, part: tuple[int, int]) -> Path:
     return folder / f"{stem}{which}{suffix}"
 
 
-def before(path: Path, sheet: Path, *, overwrite: bool) -> dict[str, str]:
-    """What an earlier start said of each result: its status.
+class Before(NamedTuple):
+    """What earlier starts have said."""
+
+    begun: frozenset[str]  # results of which they may have left a part
+    rows: Sequence[Cells]  # of the summary itself, those of such results
+
+
+def before(path: Path, sheet: Path, *, overwrite: bool) -> Before:
+    """What earlier starts said of results in this folder, in whatever parts.
 
     Args:
         path: the summary.
@@ -50,19 +60,48 @@ def before(path: Path, sheet: Path, *, overwrite: bool) -> dict[str, str]:
     if sheet.exists() and not path.exists() and not overwrite:
         raise _another(sheet)
     try:
-        if not path.exists():
-            return {}
-        if not path.is_file() or path.stat().st_size > _LONGEST:
-            raise ValueError
-        with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
-            rows = csv.DictReader(file)
-            if tuple(rows.fieldnames or ()) != _COLUMNS:
-                raise ValueError
-            return {row["output"]: row["status"] for row in rows}
+        own = _read(path) if path.exists() else []
     except (OSError, ValueError, csv.Error):
-        if overwrite and path.is_file():
-            return {}
-        raise _another(path) from None
+        if not (overwrite and path.is_file()):
+            raise _another(path) from None
+        own = []
+    last: dict[str, bool] = {}
+    for each in sorted(path.parent.glob("summary*.csv"), key=_age):
+        with contextlib.suppress(OSError, ValueError, csv.Error):
+            last |= {
+                row["output"]: _is_begun(row)
+                for row in (own if each == path else _read(each))
+                if row["status"] != "waiting"  # nothing new is known of it
+            }
+    begun = frozenset(name for name, is_begun in last.items() if is_begun)
+    return Before(begun, [row for row in own if _is_begun(row)])
+
+
+def _read(path: Path) -> list[Cells]:
+    """The rows of a summary; raises ValueError or csv.Error if it is none."""
+    if not path.is_file() or path.stat().st_size > _LONGEST:
+        raise ValueError
+    with path.open(newline="", encoding="utf-8", errors="surrogateescape") as file:
+        rows = csv.DictReader(file, restkey="", restval="")
+        if tuple(rows.fieldnames or ()) != _COLUMNS:
+            raise ValueError
+        return [{name: row[name] for name in _COLUMNS} for row in rows]
+
+
+def _age(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return 0.0
+
+
+def _is_begun(row: Cells) -> bool:
+    """Whether files of the job may be there that are its own."""
+    status = row["status"]
+    # One that failed before its first step may have failed at another's file.
+    return status in ("running", "interrupted") or (
+        status == "failed" and bool(row["steps"])
+    )
 
 
 def _another(path: Path) -> RequestError:
@@ -72,8 +111,10 @@ def _another(path: Path) -> RequestError:
     )
 
 
-def text(entries: Sequence[Entry], came: Mapping[int, Came]) -> str:
-    """The table as CSV."""
+def text(
+    entries: Sequence[Entry], came: Mapping[int, Came], others: Sequence[Cells] = ()
+) -> str:
+    """The table as CSV, with `others` that are not of these jobs at its end."""
     made = io.StringIO()
     lines = csv.writer(made, lineterminator="\n")
     lines.writerow(_COLUMNS)
@@ -88,13 +129,23 @@ def text(entries: Sequence[Entry], came: Mapping[int, Came]) -> str:
         lines.writerow(
             (entry.number, entry.name, here.status, *numbers, here.message, *pictures)
         )
+    names = {entry.name for entry in entries}
+    for row in others:
+        if row["output"] not in names:
+            lines.writerow(row.values())
     return made.getvalue()
 
 
-def write(path: Path, entries: Sequence[Entry], came: Mapping[int, Came]) -> None:
+def write(
+    path: Path,
+    entries: Sequence[Entry],
+    came: Mapping[int, Came],
+    others: Sequence[Cells] = (),
+) -> None:
     """Puts the table there.
 
     Raises:
         OSError: it cannot be written.
     """
-    disk.write(path, text(entries, came).encode("utf-8", "surrogateescape"))
+    found = text(entries, came, others)
+    disk.write(path, found.encode("utf-8", "surrogateescape"))

@@ -12,7 +12,6 @@ from nst_jax.many.checks import Checked
 from nst_jax.many.entries import Entry
 from nst_jax.many.whole import Plan, Shared
 
-_WIDEST = 20  # pictures side by side, where they have columns of their own
 _WORDS = {
     "done": "done",
     "there": "there before",
@@ -49,7 +48,7 @@ def draw(asked: Asked, plan: Plan, shared: Shared) -> None:
         sheet.Panel(_small(entry, shared), Path(entry.name).stem) for entry in shown
     ]
     try:
-        pixels = sheet.drawn(panels, columns if columns <= _WIDEST else 0)
+        pixels = sheet.drawn(panels, columns)
         disk.write(asked.sheet, images.encoded(asked.sheet, pixels, quality=90))
     except (OSError, MemoryError, RequestError) as error:
         shared.troubles.append(

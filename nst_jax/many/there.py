@@ -5,13 +5,13 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from nst_jax import checkpoint, disk, flagfile
+from nst_jax import areas, checkpoint, disk, flagfile
 from nst_jax.config import Config
-from nst_jax.many.entries import Entry, read_files
+from nst_jax.many.entries import Entry
 
 # Beyond this a record is none of ours.
 _LONGEST = 2**22
@@ -32,24 +32,32 @@ def is_new(entry: Entry) -> bool:
     return not any(map(os.path.lexists, entry.files.single())) and not goes_on(entry)
 
 
-def found(entry: Entry, config: Config, statuses: Mapping[str, str]) -> Found:
+def found(entry: Entry, config: Config, begun: Collection[str]) -> Found:
     """What is there of a job.
 
     Args:
         entry: the job.
         config: its settings, resolved.
-        statuses: what an earlier start said of each result.
+        begun: results of which an earlier start has said that it may have left a part.
+
+    Raises:
+        RequestError: its weights cannot be read.
     """
     if is_new(entry):
         return Found("new")
     about = _record(entry.files.record)
     if about is None or not os.path.lexists(entry.files.output):
         # Cut off before it could say anything, or the files are somebody else's.
-        is_ours = statuses.get(entry.name) in ("running", "failed", "interrupted")
-        return Found("begun" if is_ours or goes_on(entry) else "other")
+        is_ours = entry.name in begun or goes_on(entry)
+        return Found("begun" if is_ours else "other")
     differs = next(_differences(about, config), "")
     if differs:
         return Found("other", differs)
+    if _hash(entry.files.output) != about["picture"].get("sha256"):
+        # A kill between the two, or somebody has painted on it.
+        if entry.name in begun:
+            return Found("begun")
+        return Found("other", "the picture is not the one that was recorded")
     state: State = "done" if _is_finished(about, config) else "begun"
     return Found(state, steps=about["steps"], loss=_loss(about))
 
@@ -74,7 +82,10 @@ def _record(path: Path) -> dict[str, Any] | None:
         about = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError):
         return None
-    kinds = {"settings": dict, "inputs": dict, "warnings": list, "scales": list}
+    kinds = {
+        **dict.fromkeys(("settings", "inputs", "network", "picture"), dict),
+        **dict.fromkeys(("warnings", "scales"), list),
+    }
     if not isinstance(about, dict):
         return None
     fits = all(isinstance(about.get(name), kind) for name, kind in kinds.items())
@@ -94,15 +105,37 @@ def _differences(about: Mapping[str, Any], config: Config) -> Iterator[str]:
         is_shorter = field.name == "history" and isinstance(then, int) and then < value
         if old != new and not is_shorter:
             yield f"{field.name}={old} then, {new} now"
-    hashes = {
-        each.get("sha256")
-        for each in about["inputs"].values()
+    inputs = {
+        role: each.get("sha256")
+        for role, each in about["inputs"].items()
         if isinstance(each, dict)
     }
-    if hashes != {
-        _hash(path) for name, path in read_files(config) if name != "weights"
-    }:
+    if inputs != {role: _hash(path) for role, path in _pictures(config)}:
         yield "other pictures"
+    file = _weights(config)
+    if file and about["network"].get("sha256") != _digest(file, _stamp(file)):
+        yield "other weights"
+
+
+def _pictures(config: Config) -> Iterator[tuple[str, Path]]:
+    """The files of a job but its weights: what each is for, as a record names it."""
+    for field, value in flagfile.settings(config):
+        if field.metadata["file"] != "read" or field.name == "weights":
+            continue
+        paths = value if isinstance(value, tuple) else (value,)
+        for index, path in enumerate(paths):
+            if flagfile.is_path(field, path):
+                yield areas.numbered(field.name, index, len(paths)), Path(path)
+
+
+def _weights(config: Config) -> Path | None:
+    """The user's own file of weights, whose name says nothing of what is in it."""
+    from nst_jax.pretrained import known, places
+
+    name = config.network.weights
+    if name == "random":
+        return None
+    return places.named_file() if name in known.KNOWN else Path(name)
 
 
 def _loss(about: Mapping[str, Any]) -> float:
@@ -128,11 +161,34 @@ def _is_finished(about: Mapping[str, Any], config: Config) -> bool:
     return is_whole and not about["warnings"]
 
 
-@functools.lru_cache(maxsize=100_000)
-def _hash(path: str) -> str:
+def _hash(path: Path) -> str:
     """The sha256 of a file; empty where it cannot be read."""
+    return _hashed(path, _stamp(path))
+
+
+def _stamp(path: Path) -> tuple[int, int]:
+    """What changes whenever the file does."""
     try:
-        with open(path, "rb") as file:
+        found = path.stat()
+    except (OSError, ValueError):
+        return 0, 0
+    return found.st_mtime_ns, found.st_size
+
+
+@functools.lru_cache(maxsize=100)
+def _digest(path: Path, stamp: tuple[int, int]) -> str:
+    """That of the network in a file, as records have it."""
+    from nst_jax import pretrained
+
+    del stamp
+    return pretrained.read(path).digest
+
+
+@functools.lru_cache(maxsize=100_000)
+def _hashed(path: Path, stamp: tuple[int, int]) -> str:
+    del stamp
+    try:
+        with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except (OSError, ValueError):
         return ""

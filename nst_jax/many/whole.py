@@ -24,6 +24,7 @@ class Plan(NamedTuple):
     kinds: dict[int, Hashable]  # what is equal where jobs may be done together, by row
     batch: str  # how many together, as asked
     table: Path
+    others: Sequence[summary.Cells] = ()  # rows of the summary that stay there
 
 
 class Shared(NamedTuple):
@@ -44,7 +45,7 @@ class Shared(NamedTuple):
 def write(plan: Plan, shared: Shared) -> None:
     """Puts the summary there; the first time that fails is noted."""
     try:
-        summary.write(plan.table, plan.entries, shared.came)
+        summary.write(plan.table, plan.entries, shared.came, plan.others)
     except OSError as error:
         if not shared.troubles:
             why = disk.reason(error)

@@ -1,6 +1,5 @@
 """Does the jobs: a thread for each device, each taking what is next."""
 
-import dataclasses
 import functools
 import itertools
 import math
@@ -10,12 +9,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple, TypeVar
 
-from nst_jax import batch, claim, devices, flags, job, progress, ready, words
-from nst_jax.config import Config
+from nst_jax import (
+    batch,
+    claim,
+    devices,
+    flags,
+    job,
+    progress,
+    ready,
+    scales,
+    words,
+)
 from nst_jax.course import Job
 from nst_jax.errors import RequestError
 from nst_jax.job import Around
-from nst_jax.many import sheet, summary, there
+from nst_jax.many import entries, sheet, summary, there
 from nst_jax.many.entries import Entry
 from nst_jax.many.summary import Came
 from nst_jax.many.whole import Plan, Shared, write
@@ -56,13 +64,14 @@ def work(
     if not plan.left:
         return
     if plan.batch not in ("auto", "1") and not any(
-        _can_join(e.config) for e in plan.left
+        _can_join(plan, e) for e in plan.left
     ):
         progress.warn(
             f"--batch={plan.batch} has no effect here: it needs an optimiser without a "
-            "line search, and no files on the way"
+            "line search, one scale, and no files on the way"
         )
-    queue = _groups(plan, around[0])
+    # Before any thread: what fails here would end one of them alone.
+    queue = iter([*_groups(plan, around[0])])
 
     def worker(here: Around) -> None:
         hand = _Hand(plan, shared, here, watch)
@@ -102,18 +111,20 @@ def _size(plan: Plan, alike: Sequence[Entry], around: Around) -> int:
     config, content = alike[0].config, plan.shapes[alike[0].number][0]
     usual = batch.usual(around.device, content)
     size = min(usual if plan.batch == "auto" else int(plan.batch), len(alike))
-    if size == 1 or not all(_can_join(entry.config) for entry in alike):
+    if size == 1 or not all(_can_join(plan, entry) for entry in alike):
         return 1
     styles = [content] * len(config.inputs.style)
     settled = job.resolve(config, around.device)
     return min(size, batch.most(content, styles, settled))
 
 
-def _can_join(config: Config) -> bool:
-    """Whether nothing is to be done between its steps."""
-    output = config.output
+def _can_join(plan: Plan, entry: Entry) -> bool:
+    """Whether nothing is to be done between its steps, which are of one scale."""
+    config, output = entry.config, entry.config.output
     pauses = (output.metrics, output.report, output.preview, output.checkpoint)
-    return batch.can_join(config) and not (any(pauses) or output.save_every)
+    long = max(plan.shapes[entry.number][0])
+    is_one = len(scales.sizes(long, config.solve.scales)) == 1
+    return batch.can_join(config) and is_one and not (any(pauses) or output.save_every)
 
 
 def _noted(hand: _Hand, found: Mapping[int, Came]) -> None:
@@ -150,8 +161,9 @@ def _several(hand: _Hand, group: _Group) -> dict[int, Came]:
             found[entry.number] = _failed(said, time.monotonic() - since)
     began, compiled = time.monotonic(), devices.compile_seconds()
     after = _stepped(hand, begun, group.size)
+    # Another thread's may be among them.
     compiling = devices.compile_seconds() - compiled
-    share = (time.monotonic() - began - compiling) / max(1, len(begun))
+    share = max(0.0, time.monotonic() - began - compiling) / max(1, len(begun))
     for each in after:
         spent = share if each.job.ended else 0.0
         end = functools.partial(_finished, hand, each, spent)
@@ -192,7 +204,8 @@ def _begun(
     """The job before its first step."""
     since, shared = time.monotonic(), hand.shared
     owned = hand.plan.owned.get(entry.number, frozenset())
-    request = entry.request if there.goes_on(entry) else _anew(entry.request)
+    # Where nothing is there to go on from, nobody need be told so.
+    request = (entry if there.goes_on(entry) else entries.anew(entry)).request
     found = ready.checked(request, troubles, owned, hand.shared.read)
     with shared.lock:
         notes = [note for note in found.notes if note not in shared.told]
@@ -208,12 +221,6 @@ def _begun(
     given = found.config, found.files, found.pictures
     made = job.prepared(*given, told, hand.around)
     return _Begun(entry, made, said, time.monotonic() - since)
-
-
-def _anew(request: flags.Request) -> flags.Request:
-    """The request of a job of which nothing is there to go on from."""
-    output = dataclasses.replace(request.config.output, resume="none")
-    return request._replace(config=dataclasses.replace(request.config, output=output))
 
 
 def _finished(hand: _Hand, begun: _Begun, together: float = 0.0) -> Came:
