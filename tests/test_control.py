@@ -72,7 +72,18 @@ def halves(shape):
 def terms(given, network, config, image=None):
     how, problem = prepare.problem(given, network, config)
     image = given.content[::-1] if image is None else image
-    return objective.terms(how, problem, jnp.asarray(image.copy()))
+    return compiled(how, problem, jnp.asarray(image.copy()))
+
+
+# Step by step, each kind of product would compile by itself.
+compiled = jax.jit(objective.terms, static_argnums=0)
+
+
+def total(how, problem, image):
+    return objective.terms(how, problem, image).total
+
+
+sloped = jax.jit(jax.grad(total, argnums=2), static_argnums=0)
 
 
 @pytest.mark.parametrize("losses", [("gram",), EVERY_LOSS])
@@ -125,7 +136,7 @@ def test_a_region_is_the_loss_of_its_own_pixels(network, pictures):
     given = Pictures(content, (style,), regions=masks[0], style_regions=(masks[1],))
     image = content[::-1].copy()
     how, problem = prepare.problem(given, network, config)
-    found = float(objective.terms(how, problem, jnp.asarray(image)).total)
+    found = float(compiled(how, problem, jnp.asarray(image)).total)
     from nst_jax import masks as room
     from nst_jax import vgg
 
@@ -189,7 +200,7 @@ def slope(given, network, config):
     """The gradient of all terms at an image that is neither content nor style."""
     how, problem = prepare.problem(given, network, config)
     image = jnp.asarray(given.content[::-1].copy())
-    return np.asarray(jax.grad(lambda x: objective.terms(how, problem, x).total)(image))
+    return np.asarray(sloped(how, problem, image))
 
 
 def layered(weights, names=("relu1_1", "relu2_1", "relu3_1")):
@@ -338,7 +349,7 @@ def test_a_strength_weighs_the_sum_of_styles(network, pictures):
         config = change(objective=goal)
         how, problem = transfer.balanced_problem(given, network, config)
         image = jnp.asarray(content[::-1].copy())
-        found.append(float(objective.terms(how, problem, image).total))
+        found.append(float(compiled(how, problem, image).total))
     assert found[0] == pytest.approx(found[1], rel=1e-5)
     assert found[0] != pytest.approx(found[2], rel=1e-3)
 
@@ -588,9 +599,7 @@ def test_a_region_outside_the_fill_moves_nothing(network, pictures):
     config = change(objective={"style_loss": EVERY_LOSS, "style_layers": ("relu1_1",)})
     given = Pictures(content, (style,), regions=regions, fill=regions[..., 0])
     how, problem = prepare.problem(given, network, config)
-    gradient = jax.grad(lambda image: objective.terms(how, problem, image).total)(
-        jnp.asarray(content[::-1].copy())
-    )
+    gradient = sloped(how, problem, jnp.asarray(content[::-1].copy()))
     assert np.isfinite(gradient).all()
     assert np.abs(gradient[:, :10]).max() > 0
     assert np.abs(gradient[:, 10:]).max() == 0
