@@ -1,7 +1,10 @@
 #!/bin/bash
 # Many jobs under SLURM: each task of an array does its part of a table of jobs.
 #
-#     sbatch --array=0-3 deploy/slurm_jobs.sh jobs.csv out
+#     sbatch --array=0-3 deploy/slurm_jobs.sh 4 jobs.csv out
+#
+# The 4 says how many parts there are. To do one of them again, name it, and still say
+# so: sbatch --array=2 deploy/slurm_jobs.sh 4 jobs.csv out
 #
 # Nobody has run this on a cluster yet. The folder must be one that all nodes see; the
 # weights are fetched once, before: python -m nst_jax.pretrained fetch vgg19-caffe
@@ -17,16 +20,16 @@ set -euo pipefail
 # srun does not take it over by itself.
 export SRUN_CPUS_PER_TASK=$SLURM_CPUS_PER_TASK
 
-table=$1
-output=$2
-shift 2
+parts=$1
+table=$2
+output=$3
+shift 3
 
-# What a task that was cut off has done is there when it starts again. Parts are
-# numbered from 0, whatever the array's numbers.
-part=$((SLURM_ARRAY_TASK_ID - SLURM_ARRAY_TASK_MIN))
+# What a task that was cut off has done is there when it starts again.
+part=$SLURM_ARRAY_TASK_ID
 exec srun python -m nst_jax.run \
   --manifest="$table" \
   --output="$output" \
-  --shard="$part/$SLURM_ARRAY_TASK_COUNT" \
+  --shard="$part/$parts" \
   --offline \
   "$@"

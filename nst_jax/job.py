@@ -114,7 +114,7 @@ def _limited(config: Config) -> Config:
 
 
 def _decisive(job: Job) -> dict[str, str]:
-    """What decides the job's program and numbers, and so is the same in all processes."""
+    """What decides the job's program and numbers, and so is alike in all processes."""
     who, stood = job.told.who, job.stood
     files = {f"the file of {role}": digest for role, digest in who.inputs.items()}
     # Of these the processes may have their own.

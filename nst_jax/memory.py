@@ -170,10 +170,10 @@ def style_plan(style: Shape, config: Config, forward: vgg.Forward) -> tiles.Plan
 def fitted(
     content: Shape, styles: Sequence[Shape], config: Config, forward: vgg.Forward
 ) -> Config:
-    """The settings with which a job fits: the same, but for rows instead of copies
-    where the styles leave no room for those, and then for a shorter history.
+    """The settings with which a job fits: the same, or rows, or a shorter history.
 
-    What cannot fit is refused, with the settings that would.
+    Rows serve where the styles leave no room for copies. What cannot fit is refused,
+    with the settings that would.
     """
 
     def fits(changed: Config) -> bool:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 from jax import lax
 from jaxtyping import Array, Bool, Int
 
@@ -71,7 +72,8 @@ class Place(NamedTuple):
 class Progress(NamedTuple):
     """Where a run stands between two chunks.
 
-    The state is on the device and valid until the next progress is asked for.
+    The state is on the device and valid until the next progress is asked for; that of
+    an earlier run is on the host.
     After a divergence it is that of the last good image.
     """
 
@@ -91,7 +93,7 @@ class Progress(NamedTuple):
         """The image to keep: the last, the best or the average."""
         return mesh.bare(self.layout, self._image())
 
-    def _image(self) -> Image:
+    def _image(self) -> Image | np.ndarray:
         image, kept = self.state.image, self.state.kept
         match kept:
             case Average():

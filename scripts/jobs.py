@@ -50,9 +50,14 @@ def _measured(jobs: int, flags: list[str]) -> int:
         began = time.monotonic()
         status = run.main(list(words))
         seconds = time.monotonic() - began
+    if not pauses:  # refused
+        return status
     compiling, count = devices.compile_seconds(), len(devices.compilations())
     print(f"{jobs} jobs in {seconds:.1f} s, {seconds / jobs:.2f} s each")
     print(f"compiled {count} programs in {compiling:.1f} s")
+    if pauses[-1].steps == pauses[0].steps:
+        print("the steps are not told apart: it takes two jobs, one after the other")
+        return status
     # Until the first job ends, there is what is loaded and compiled once.
     first, last = pauses[0], pauses[-1]
     for name, place in {"wall": 0, "processor": 1}.items():

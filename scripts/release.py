@@ -29,7 +29,7 @@ def main() -> None:
     """Build, check, install, run."""
     parser = argparse.ArgumentParser(description="Build and try what is released.")
     parser.add_argument("--output", type=Path, default=_ROOT / "dist")
-    folder = parser.parse_args().output
+    folder = parser.parse_args().output.resolve()
     if folder.exists() and any(folder.iterdir()):
         sys.exit(f"{folder} must be empty, or what is tried may be an older build")
     python = sys.executable

@@ -247,6 +247,16 @@ def test_masks_are_painted_with_the_mouse(tab, folder, served):
     assert set(np.unique(found["content_mask"])) == {0, 255}
     assert found["content_mask"][:, 650].min() == 255
     assert found["content_mask"][:, :400].max() == 0
+    # After a reload they are painted on as they were.
+    page.reload()
+    page.wait_for_selector("#mask-list li:nth-child(2)")
+    page.click("#photo-mask")
+    page.wait_for_selector("#masks[open]")
+    page.click("#mask-done")
+    kept = "Object.values(JSON.parse(Object.values(sessionStorage)[0]).masks)"
+    page.wait_for_function(f"() => {kept}.every((mask) => mask.url)")
+    keys = page.evaluate(f"() => {kept}.map((mask) => mask.key)")
+    assert set(keys) == set(order["masks"].values())
 
 
 def test_bad_files_are_answered_in_words(tab, folder):

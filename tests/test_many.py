@@ -22,7 +22,6 @@ from nst_jax import (
     flags,
     images,
     locks,
-    pretrained,
     progress,
     run,
     signals,
@@ -32,6 +31,7 @@ from nst_jax.errors import RequestError
 from nst_jax.many import (
     checks,
     entries,
+    folders,
     manifest,
     program,
     sheet,
@@ -41,6 +41,7 @@ from nst_jax.many import (
     work,
     wrong,
 )
+from nst_jax.pretrained import convert
 
 FAST = (
     *("--weights=random", "--network=vgg16", "--size=24", "--steps=3", "--device=cpu"),
@@ -345,7 +346,7 @@ def test_other_weights_of_the_same_name_are_another_job(here, capsys, monkeypatc
         assert path == own
         return SimpleNamespace(digest=digests.pop(0))
 
-    monkeypatch.setattr(pretrained, "read", read)
+    monkeypatch.setattr(convert, "read", read)
     words = [*words, f"--weights={own}", "--dry_run"]
     assert run.main(words) == 0
     assert "1 of 1 were there" in capsys.readouterr().out
@@ -367,6 +368,43 @@ def _journal(then, now, path="out/summary.csv"):
     """Makes a summary say something else of its jobs."""
     text = Path(path).read_text(encoding="utf-8")
     Path(path).write_text(text.replace(f",{then},", f",{now},"), encoding="utf-8")
+
+
+def test_the_last_row_of_a_job_counts_while_it_is_at_work(here):
+    words = (
+        f"--content={here / 'photos/a.png'}",
+        f"--style={here / 'paintings/m.png'}",
+    )
+    request = flags.request(flags.given([*words, "--output=o.png"]), read_settings=str)
+    one, two = (entries.Entry(n, f"{n}.png", request, None) for n in (1, 2))
+    path = Path("summary.csv")
+    with pytest.raises(FileNotFoundError):
+        summary.add(path, [one], {})
+    summary.write(path, [one, two], {2: summary.Came("interrupted", 3)})
+    summary.add(path, [one, two], {1: summary.Came("running"), 2: summary.Came("done")})
+    found = summary.before(path, Path("sheet.jpg"), overwrite=False)
+    assert found.begun == {"1.png"}
+    assert [row["output"] for row in found.rows] == ["1.png"]
+
+
+def test_pictures_that_their_suffixes_tell_apart_have_two_names(here):
+    os.mkdir("both")
+    for name in ("x.png", "x.jpg", "y.png"):
+        Path("both", name).write_bytes(b"")
+    style = (str(here / "paintings/m.png"),)
+    rows = folders.read({"content": "both", "style": style}).rows
+    names = [row.values.get("output") for row in rows]
+    assert names == ["x.jpg_m.png", "x.png_m.png", None]
+
+
+def test_a_row_begins_elsewhere_than_the_command_line(here):
+    rows = (f"{PAIR},from", f"{ONE},earlier.png")
+    given = flags.given([table(here, *rows), "--output=out", "--preset=gatys2015"])
+    row = manifest.Row(2, {"from": "earlier.png", "style": ("m.png",)})
+    found = wrong.Wrong({})
+    entries.made([row], given, entries.Where(here, Path("out"), ()), found)
+    assert "both a start" not in str(found.rows)
+    assert "earlier.png" in str(found.rows)  # which is not there
 
 
 def test_a_file_that_a_failed_job_met_stays(here, capsys):
@@ -752,7 +790,7 @@ def test_a_job_that_has_no_end_is_not_called_done(here, capsys):
     _, asked = program.asking.asked(given)
     one = entries.Entry(2, "one.png", None, None)
     lock = threading.Lock()
-    shared = whole.Shared({2: summary.Came("running")}, {}, set(), [], lock, None)
+    shared = whole.Shared({2: summary.Came("running")}, {}, set(), [], lock, None, [])
     plan = whole.Plan([one], [one], {}, {}, {}, "auto", asked.table)
     assert telling.ended(asked, plan, shared, 0, 1.0) == 1
     assert "1 broken off" in capsys.readouterr().out

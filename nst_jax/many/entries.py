@@ -6,11 +6,11 @@ Paths in a table are relative to its folder; what is written stays within --outp
 import contextlib
 import dataclasses
 import os
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from nst_jax import arguments, disk, flagfile, flags, images, inputs, record, start
+from nst_jax import arguments, flagfile, flags, images, inputs, record, start
 from nst_jax.config import Config, JobsConfig
 from nst_jax.errors import RequestError
 from nst_jax.many.manifest import COMMON, Row
@@ -20,6 +20,8 @@ Shape = tuple[int, int]
 
 # Files of one job, of which the command line can name no more than one.
 _EACH = ("metrics", "report", "preview")
+# What a job's other flags override.
+_STARTS = {"preset", "from"}
 
 
 class Entry(NamedTuple):
@@ -85,7 +87,10 @@ def _entry(row: Row, base: flags.Given, where: Where) -> Entry:
         **_placed(row.values, where),
     }
     own.pop("flagfile", None)
-    values = {**base.values, **own, "quiet": True}  # all jobs have one voice
+    given = dict(base.values)
+    if own.keys() & _STARTS:  # of which there can be only one
+        given = {name: value for name, value in given.items() if name not in _STARTS}
+    values = {**given, **own, "quiet": True}  # all jobs have one voice
     if not own.get("output"):
         values["output"] = _default_name(values)
     name = _within(values["output"], where.output)
@@ -96,8 +101,8 @@ def _entry(row: Row, base: flags.Given, where: Where) -> Entry:
     if values.get("checkpoint") and values.get("resume", "none") == "none":
         values["resume"] = "exact"  # what was begun goes on
     files = (*base.files, *where.sources, *(each.path for each in chunks if each.path))
-    given = flags.Given(values, base.typed, files)
-    request = flags.request(given, read_settings=start.read_settings)
+    whole = flags.Given(values, base.typed, files)
+    request = flags.request(whole, read_settings=start.read_settings)
     if request.answer:
         raise RequestError(f"--preset={values['preset']} may not stand in a row")
     return Entry(row.number, name, request, record.plan(request.config))
@@ -258,56 +263,3 @@ def check_files(
             record.check(
                 entry.files, config, sources, owned.get(entry.number, frozenset())
             )
-
-
-@contextlib.contextmanager
-def made_folders(
-    entries: Sequence[Entry], folder: Path
-) -> Iterator[Callable[[], None]]:
-    """A block in which the folders of all results are there; what makes them stay.
-
-    Raises:
-        RequestError: they cannot be made.
-    """
-    _check_parent(folder)
-    wanted = {folder, *(entry.files.output.parent for entry in entries)}
-    for entry in entries:
-        if entry.config.output.checkpoint:
-            wanted.add(Path(entry.config.output.checkpoint).parent)
-    fresh: list[Path] = []
-    try:
-        for each in sorted(wanted):
-            _make(each, fresh)
-        yield fresh.clear
-    finally:
-        for each in reversed(fresh):
-            with contextlib.suppress(OSError):
-                each.rmdir()
-
-
-def _check_parent(folder: Path) -> None:
-    if os.path.lexists(folder) and not folder.is_dir():
-        raise RequestError(
-            f"--output must be a folder where there are many jobs, got {str(folder)!r},"
-            " a file"
-        )
-    if not folder.parent.is_dir():
-        raise RequestError(
-            f"the folder {str(folder.parent)!r} of --output={str(folder)!r} does not "
-            "exist; make it, or choose another"
-        )
-
-
-def _make(folder: Path, fresh: list[Path]) -> None:
-    try:
-        missing = [each for each in (folder, *folder.parents) if not each.exists()]
-        for each in reversed(missing):
-            each.mkdir()
-            fresh.append(each)
-        if not folder.is_dir():
-            raise NotADirectoryError(0, "it is a file")
-    except (OSError, ValueError) as error:
-        raise RequestError(
-            f"the folder {str(folder)!r} cannot be made ({disk.reason(error)}); choose "
-            "another --output"
-        ) from None

@@ -1,5 +1,6 @@
 """Folders of pictures: each content in each style."""
 
+import collections
 import os
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -32,11 +33,36 @@ def read(values: dict[str, Any]) -> Found:
             )
         styles = [(path,) for path in _pictures("style", given[0], said)]
     pairs = [(content, style) for content in contents for style in styles]
+    names = _full_names([content or "" for content in contents])
+    names |= _full_names([style[0] for style in styles if len(style) == 1])
     rows = [
-        Row(number, {"style": style} | ({"content": content} if content else {}))
+        Row(number, _row(content, style, names))
         for number, (content, style) in enumerate(pairs, 1)
     ]
     return Found(rows, said)
+
+
+def _row(
+    content: str | None, style: tuple[str, ...], names: set[str]
+) -> dict[str, Any]:
+    """The flags of one job; it has a name of its own where the usual one is taken."""
+    row: dict[str, Any] = {"style": style} | ({"content": content} if content else {})
+    if names.isdisjoint((content, *style)):
+        return row
+    parts = ([content] if content else []), style
+    mixed = ["+".join(_name(path, names) for path in each) for each in parts]
+    return {**row, "output": f"{'_'.join(filter(None, mixed))}.png"}
+
+
+def _name(path: str, names: set[str]) -> str:
+    return Path(path).name if path in names else Path(path).stem
+
+
+def _full_names(paths: list[str]) -> set[str]:
+    """Those that only their suffixes tell apart: x.jpg and x.png."""
+    stems = [Path(path).stem.casefold() for path in paths]
+    count = collections.Counter(stems)
+    return {path for path, stem in zip(paths, stems, strict=True) if count[stem] > 1}
 
 
 def _pictures(role: str, path: str, said: list[str]) -> list[str]:

@@ -13,7 +13,16 @@ from typing import Any
 
 from nst_jax import flags, locks, progress, signals
 from nst_jax.errors import RequestError
-from nst_jax.many import asking, checks, entries, folders, manifest, summary, telling
+from nst_jax.many import (
+    asking,
+    checks,
+    entries,
+    folders,
+    manifest,
+    places,
+    summary,
+    telling,
+)
 from nst_jax.many.asking import Asked
 from nst_jax.many.checks import Checked
 from nst_jax.many.entries import Entry, Where
@@ -32,7 +41,7 @@ def main(given: flags.Given) -> int:
     number, parts = asked.jobs.part()
     mine = every[number::parts]
     with (
-        entries.made_folders(mine, asked.output) as stay,
+        places.made(mine, asked.output) as stay,
         _held(asked) as is_ours,
     ):
         if not is_ours:
@@ -132,7 +141,7 @@ def _worked(
 
     if found.left:
         _say_where(asked, found, [device for device, _ in loads])
-    shared = Shared(found.came, {}, set(), [], Lock(), reader())
+    shared = Shared(found.came, {}, set(), [], Lock(), reader(), [])
     plan = Plan(
         found.entries,
         found.left,

@@ -1,4 +1,8 @@
-"""The table of what came of each job, written anew whenever one starts or ends."""
+"""The table of what came of each job, which tells whenever one starts or ends.
+
+Such a row is added at its end, where it counts instead of the job's row before; now and
+then, and when all is over, the table is written anew.
+"""
 
 import contextlib
 import csv
@@ -74,7 +78,8 @@ def before(path: Path, sheet: Path, *, overwrite: bool) -> Before:
                 if row["status"] != "waiting"  # nothing new is known of it
             }
     begun = frozenset(name for name, is_begun in last.items() if is_begun)
-    return Before(begun, [row for row in own if _is_begun(row)])
+    latest = {row["output"]: row for row in own}
+    return Before(begun, [row for row in latest.values() if _is_begun(row)])
 
 
 def _read(path: Path) -> list[Cells]:
@@ -118,22 +123,37 @@ def text(
     made = io.StringIO()
     lines = csv.writer(made, lineterminator="\n")
     lines.writerow(_COLUMNS)
-    for entry in entries:
-        here, given = came.get(entry.number, Came()), entry.config.inputs
-        numbers = (
-            "" if here.steps is None else here.steps,
-            "" if here.seconds is None else f"{here.seconds:.2f}",
-            "" if math.isnan(here.loss) else f"{here.loss:.6g}",
-        )
-        pictures = (given.content, ",".join(given.style))
-        lines.writerow(
-            (entry.number, entry.name, here.status, *numbers, here.message, *pictures)
-        )
+    lines.writerows(_row(entry, came) for entry in entries)
     names = {entry.name for entry in entries}
     for row in others:
         if row["output"] not in names:
             lines.writerow(row.values())
     return made.getvalue()
+
+
+def _row(entry: Entry, came: Mapping[int, Came]) -> tuple[str | int, ...]:
+    here, given = came.get(entry.number, Came()), entry.config.inputs
+    numbers = (
+        "" if here.steps is None else here.steps,
+        "" if here.seconds is None else f"{here.seconds:.2f}",
+        "" if math.isnan(here.loss) else f"{here.loss:.6g}",
+    )
+    pictures = (given.content, ",".join(given.style))
+    return (entry.number, entry.name, here.status, *numbers, here.message, *pictures)
+
+
+def add(path: Path, entries: Sequence[Entry], came: Mapping[int, Came]) -> None:
+    """Adds rows to the table that is there.
+
+    Raises:
+        OSError: that failed.
+    """
+    made = io.StringIO()
+    rows = (_row(entry, came) for entry in entries)
+    csv.writer(made, lineterminator="\n").writerows(rows)
+    with path.open("r+b") as file:  # not a new one, without its head
+        file.seek(0, io.SEEK_END)
+        file.write(made.getvalue().encode("utf-8", "surrogateescape"))
 
 
 def write(

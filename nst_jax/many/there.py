@@ -178,10 +178,10 @@ def _stamp(path: Path) -> tuple[int, int]:
 @functools.lru_cache(maxsize=100)
 def _digest(path: Path, stamp: tuple[int, int]) -> str:
     """That of the network in a file, as records have it."""
-    from nst_jax import pretrained
+    from nst_jax.pretrained import convert
 
     del stamp
-    return pretrained.read(path).digest
+    return convert.read(path).digest
 
 
 @functools.lru_cache(maxsize=100_000)

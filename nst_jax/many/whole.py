@@ -1,6 +1,7 @@
 """All jobs together: what is to be done, and what has been. Knows no JAX."""
 
 import threading
+import time
 from collections.abc import Hashable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -12,6 +13,9 @@ from nst_jax.many.summary import Came
 
 # Pictures that are kept, and the most numbers in each: 16 million pixels.
 _KEPT, _SMALL = 4, 3 * 2**24
+
+# Seconds between two times that the whole summary is written: it may be long.
+_PAUSE = 10.0
 
 
 class Plan(NamedTuple):
@@ -34,18 +38,29 @@ class Shared(NamedTuple):
     small: dict[int, sheet.Pixels]  # results, for the sheet
     told: set[str]  # what has been told already, and is true of many
     troubles: list[str]  # why the summary could not be written
-    lock: threading.Lock
+    lock: threading.Lock  # of what came, and of what has been told
     read: inputs.Read
+    written: list[float]  # when the whole summary was, at last
 
     def status(self, number: int) -> summary.Status:
         """What came of a row so far."""
         return self.came.get(number, Came()).status
 
 
-def write(plan: Plan, shared: Shared) -> None:
-    """Puts the summary there; the first time that fails is noted."""
+def write(plan: Plan, shared: Shared, of: Sequence[Entry] = ()) -> None:
+    """Puts the summary there, or adds rows to it; the first time that fails is noted.
+
+    Args:
+        plan: what is to be done.
+        shared: what has been.
+        of: the jobs of which there is news; without any all of it is written.
+    """
     try:
+        if of and shared.written and time.monotonic() < shared.written[0] + _PAUSE:
+            summary.add(plan.table, of, shared.came)
+            return
         summary.write(plan.table, plan.entries, shared.came, plan.others)
+        shared.written[:] = [time.monotonic()]
     except OSError as error:
         if not shared.troubles:
             why = disk.reason(error)

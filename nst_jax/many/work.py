@@ -71,22 +71,31 @@ def work(
             "line search, one scale, and no files on the way"
         )
     # Before any thread: what fails here would end one of them alone.
-    queue = iter([*_groups(plan, around[0])])
+    queue, turn = iter([*_groups(plan, around[0])]), threading.Lock()
 
     def worker(here: Around) -> None:
         hand = _Hand(plan, shared, here, watch)
         while not here.stopped():
-            with shared.lock:
+            with turn:
                 group = next(queue, None)
             if group is None:
                 return
-            _noted(hand, {entry.number: Came("running") for entry in group.entries})
+            running = {entry.number: Came("running") for entry in group.entries}
+            _noted(hand, group.entries, running)
             is_one = group.size == 1
             found = _alone(hand, group.entries[0]) if is_one else _several(hand, group)
-            _noted(hand, found)
+            _noted(hand, group.entries, found)
             for entry in group.entries:
                 watch.done(entry.name, _line(found[entry.number]))
 
+    try:
+        _shared_out(worker, around)
+    finally:
+        write(plan, shared)
+
+
+def _shared_out(worker: Callable[[Around], None], around: Sequence[Around]) -> None:
+    """Has a worker for each device, and waits for all."""
     if len(around) == 1:
         worker(around[0])
         return
@@ -127,11 +136,11 @@ def _can_join(plan: Plan, entry: Entry) -> bool:
     return batch.can_join(config) and is_one and not (any(pauses) or output.save_every)
 
 
-def _noted(hand: _Hand, found: Mapping[int, Came]) -> None:
+def _noted(hand: _Hand, of: Sequence[Entry], found: Mapping[int, Came]) -> None:
     """Puts it into the summary, from which a start after a break reads it."""
     with hand.shared.lock:
         hand.shared.came.update(found)
-        write(hand.plan, hand.shared)
+        write(hand.plan, hand.shared, of)
 
 
 def _alone(hand: _Hand, entry: Entry) -> dict[int, Came]:
