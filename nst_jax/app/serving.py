@@ -69,15 +69,19 @@ def serve(
     with _on_signals(end):
         studio.open()
         address = f"http://{_shown(settings.host)}:{port}/{door.token}/"
-        progress.say(f"the page is at {address}")
-        progress.say("pictures that were not downloaded go when it ends, by Ctrl-C")
-        if settings.open and _has_browser():
-            webbrowser.open(_way_in(address, folder).as_uri())
+        _greet(address, folder, opens=settings.open)
         serving.run(sockets=[listening])
     with _on_signals(lambda number: _leave(folder, 128 + number)):
         # Python must not end while JAX computes in a thread.
         if not studio.close(_PATIENCE):
             _leave(folder, 0)
+
+
+def _greet(address: str, folder: Path, *, opens: bool) -> None:
+    progress.say(f"the page is at {address}")
+    progress.say("pictures that were not downloaded go when it ends, by Ctrl-C")
+    if opens and _has_browser():
+        webbrowser.open(_way_in(address, folder).as_uri())
 
 
 def _way_in(address: str, folder: Path) -> Path:
