@@ -13,7 +13,7 @@ from nst_jax.config import OutputConfig
 from nst_jax.errors import RequestError
 
 # Another one than that of results, which may come into the same folder.
-_LOCK = ".nst_jax.checkpoints.lock"
+LOCK = ".nst_jax.checkpoints.lock"
 
 
 @contextlib.contextmanager
@@ -34,7 +34,7 @@ def held(config: OutputConfig) -> Iterator[list[str]]:
         _make(folder, stack)
         troubles = []
         try:
-            is_ours = stack.enter_context(locks.held(folder, name=_LOCK))
+            is_ours = stack.enter_context(locks.held(folder, name=LOCK))
         except OSError as error:
             is_ours = True
             troubles.append(

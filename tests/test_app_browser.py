@@ -161,8 +161,11 @@ def test_a_picture_grows_is_stopped_and_downloaded(tab, folder, tmp_path):
     go(page)
     wait_for(page, "step")
     first = colours(page, "#after")
-    page.wait_for_timeout(2000)
-    assert colours(page, "#after") != first
+    for _ in range(60):
+        page.wait_for_timeout(500)
+        if (now := colours(page, "#after")) != first:
+            break
+    assert now != first
     page.click("#stop")
     wait_for(page, "Stopped")
     with page.expect_download() as got:

@@ -19,6 +19,7 @@ from PIL import Image
 
 from nst_jax import (
     checkpoint,
+    claim,
     conditions,
     disk,
     ending,
@@ -467,7 +468,7 @@ def test_a_folder_is_for_one_run_at_a_time(job, done, capsys):
     shutil.copytree(done / "ck", "ck")
     there = {path.name: path.read_bytes() for path in pathlib.Path("ck").iterdir()}
     (pathlib.Path("link")).symlink_to("ck", target_is_directory=True)
-    with locks.held(pathlib.Path("ck")):
+    with locks.held(pathlib.Path("ck"), name=claim.LOCK):
         for name in ("ck", "link"):
             line = refused(capsys, [*job, f"--checkpoint={name}"])
             assert f"another run is using --checkpoint={name}; wait" in line
@@ -481,7 +482,7 @@ def test_a_folder_is_for_one_run_at_a_time(job, done, capsys):
 
 def test_where_folders_cannot_be_locked_it_says_so(job, capsys, monkeypatch):
     @contextlib.contextmanager
-    def held(folder, patience=0.0):
+    def held(folder, patience=0.0, name=""):
         raise OSError(errno.ENOLCK, "No locks available")
         yield
 
