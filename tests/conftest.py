@@ -30,6 +30,14 @@ def programs(tmp_path_factory):
         yield folder
 
 
+@pytest.fixture
+def room(monkeypatch):
+    """What the test compiles stays, however much others have compiled before it."""
+    from nst_jax import transfer
+
+    monkeypatch.setattr(transfer, "_KINDS", set())
+
+
 @pytest.fixture(scope="session")
 def weights():
     """The true VGG19, by the program's own provisioning."""

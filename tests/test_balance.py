@@ -110,6 +110,7 @@ def test_the_scale_of_the_weights_does_not_matter(pictures, network):
     assert np.abs(result.image - fixed.image).max() > 0.02
 
 
+@pytest.mark.usefixtures("room")
 @pytest.mark.parametrize(("optimizer", "steps"), [("adam", 60), ("lbfgs", 30)])
 def test_more_strength_is_more_style_and_compiles_nothing(
     pictures, network, optimizer, steps

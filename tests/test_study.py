@@ -121,6 +121,7 @@ def test_rows_that_are_none_are_refused(text):
 
 
 @pytest.mark.parametrize("optimizer", ["adam", "adagrad", "rmsprop"])
+@pytest.mark.usefixtures("room")
 def test_the_rate_is_an_argument_and_the_image_that_of_a_run(config, optimizer):
     solvers = []
     for rate in (0.02, 0.1):

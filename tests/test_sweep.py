@@ -215,6 +215,7 @@ def compiling(*given):
     return seconds
 
 
+@pytest.mark.usefixtures("room")
 def test_one_shape_is_compiled_once(folder):
     styles = '--style=painting.png,"another, one.png"'
     moves = ("--optimizer=adam", "--box=none")  # as no other test has it

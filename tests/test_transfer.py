@@ -158,6 +158,7 @@ def test_masks_of_a_style_are_those_of_the_contents_regions(network, pictures, r
         transfer.stylize(*pictures, network, CONFIG, **given)
 
 
+@pytest.mark.usefixtures("room")
 def test_jobs_of_one_shape_compile_once(network, pictures):
     # A decay of its own, so that no other test has made this solver.
     config = change(CONFIG, optimizer={"learning_rate": 0.017, "beta2": 0.987})
